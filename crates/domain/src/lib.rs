@@ -1,1 +1,22 @@
-//! To be written.
+//! The entities of Grantor, their states, and every decision about them, as pure functions.
+//!
+//! Nothing in this crate performs I/O, reads a clock or draws a random number: `now` and ids come in as
+//! arguments, and what goes out is a decision. So each rule of the product can be read here in one place
+//! and proved without a database.
+
+pub mod access;
+pub mod audit;
+pub mod authentication;
+pub mod client;
+pub mod client_secret;
+pub mod grant;
+pub mod ids;
+pub mod lifetime;
+pub mod member;
+pub mod permission;
+pub mod resource_server;
+pub mod role;
+pub mod suspension;
+pub mod tenant;
+pub mod text;
+pub mod token;

@@ -1,1 +1,36 @@
-//! To be written.
+//! Everything that is kept, by diesel on PostgreSQL: one file per aggregate, its rows private to it.
+//!
+//! A statement runs in one of three kinds of transaction, each a type of its own and, in the database, a
+//! role of its own:
+//!
+//! * [`Database::read`] sees one tenant, or the platform, and writes nothing;
+//! * [`Database::change`] writes configuration. It can't commit without events for the log of record: its
+//!   closure has no way to return a value that was written without them. Whatever it writes names the
+//!   subject that it touches, which raises the subject's revision and puts it on the change feed;
+//! * [`Database::flow`] writes tokens, which are their own record, and can't reach configuration.
+//!
+//! Deadlines are the caller's: a call returns in time although PostgreSQL doesn't, and what comes too late
+//! is rolled back.
+
+pub mod audit_events;
+pub mod clients;
+pub mod database;
+pub mod error;
+pub mod installation;
+mod link;
+pub mod members;
+pub mod migrate;
+pub mod partitions;
+pub mod resource_servers;
+pub mod role_assignments;
+mod schema;
+pub mod signing_keys;
+mod stored;
+pub mod suspensions;
+pub mod tenants;
+pub mod tokens;
+pub mod transaction;
+
+pub use database::{Database, DatabaseOptions};
+pub use error::StorageError;
+pub use transaction::{Change, ChangeTx, FlowTx, ReadTx, Reads, Scope};

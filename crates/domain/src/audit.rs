@@ -1,0 +1,234 @@
+//! The log of record: who did what, on what, from where (`audit_1`).
+
+use std::net::IpAddr;
+
+use serde_json::Value;
+
+use crate::ids::{
+    ClientId, MemberId, OrganizationId, ResourceServerId, RoleAssignmentId, SecretId, TenantId,
+};
+
+/// Who acts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// A client with a token of its own.
+    Client {
+        /// The tenant that it belongs to.
+        tenant: TenantId,
+        /// The client.
+        client: ClientId,
+    },
+    /// Somebody at the installation's command line, named by the command.
+    Command(&'static str),
+    /// A server, by itself.
+    Server,
+}
+
+impl Actor {
+    /// The kind, as the log names it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Client { .. } => "client",
+            Self::Command(_) => "command",
+            Self::Server => "server",
+        }
+    }
+
+    /// Who exactly, as the log names them.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Client { client, .. } => client.to_string(),
+            Self::Command(name) => (*name).to_owned(),
+            Self::Server => "grantor".to_owned(),
+        }
+    }
+}
+
+/// From where, and in the course of what request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Who acts.
+    pub actor: Actor,
+    /// The address that the request came from.
+    pub ip: Option<IpAddr>,
+    /// The program that sent it.
+    pub user_agent: Option<String>,
+    /// The request's id, as in the logs.
+    pub request_id: Option<String>,
+}
+
+impl Origin {
+    /// Something that no request asked for.
+    pub fn without_request(actor: Actor) -> Self {
+        Self { actor, ip: None, user_agent: None, request_id: None }
+    }
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// A tenant.
+    Tenant(TenantId),
+    /// An organization.
+    Organization(OrganizationId),
+    /// A member.
+    Member(MemberId),
+    /// A client.
+    Client(ClientId),
+    /// A client's secret.
+    Secret(SecretId),
+    /// A resource server.
+    ResourceServer(ResourceServerId),
+    /// A role that somebody holds.
+    RoleAssignment(RoleAssignmentId),
+}
+
+impl Target {
+    /// The kind, as the log names it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Tenant(_) => "tenant",
+            Self::Organization(_) => "organization",
+            Self::Member(_) => "member",
+            Self::Client(_) => "client",
+            Self::Secret(_) => "secret",
+            Self::ResourceServer(_) => "resource_server",
+            Self::RoleAssignment(_) => "role_assignment",
+        }
+    }
+
+    /// The id, as the log names it.
+    pub fn id(&self) -> String {
+        match self {
+            Self::Tenant(id) => id.to_string(),
+            Self::Organization(id) => id.to_string(),
+            Self::Member(id) => id.to_string(),
+            Self::Client(id) => id.to_string(),
+            Self::Secret(id) => id.to_string(),
+            Self::ResourceServer(id) => id.to_string(),
+            Self::RoleAssignment(id) => id.to_string(),
+        }
+    }
+}
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        /// What was done.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Action { $($(#[$doc])* $name),* }
+
+        impl Action {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The word in the log, as in `client.created`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+        }
+    };
+}
+
+actions! {
+    /// The installation got its platform tenant and first operator.
+    PlatformBootstrapped = "platform.bootstrapped";
+    /// A tenant was made.
+    TenantCreated = "tenant.created";
+    /// A client was made.
+    ClientCreated = "client.created";
+    /// A client was disabled.
+    ClientDisabled = "client.disabled";
+    /// A client was enabled again.
+    ClientEnabled = "client.enabled";
+    /// A client was deleted for good.
+    ClientDeleted = "client.deleted";
+    /// A secret was made and shown to the caller.
+    SecretShown = "secret.shown";
+    /// A client's secrets were replaced by a new one.
+    SecretRotated = "secret.rotated";
+    /// A resource server was made.
+    ResourceServerCreated = "resource_server.created";
+    /// A signing key was made.
+    SigningKeyCreated = "signing_key.created";
+    /// The signing key was replaced by a new one.
+    SigningKeyRotated = "signing_key.rotated";
+    /// An authenticated caller was refused for lack of a permission.
+    AccessRefused = "access.refused";
+}
+
+/// One event for the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// The tenant in whose log it stands.
+    pub tenant: TenantId,
+    /// What was done.
+    pub action: Action,
+    /// On what.
+    pub target: Target,
+    /// How the target was before; never with a secret.
+    pub before: Option<Value>,
+    /// How the target is now, or the particulars; never with a secret.
+    pub after: Option<Value>,
+}
+
+impl Event {
+    /// An event without particulars.
+    pub fn new(tenant: TenantId, action: Action, target: Target) -> Self {
+        Self { tenant, action, target, before: None, after: None }
+    }
+
+    /// Adds how the target was before.
+    #[must_use]
+    pub fn before(mut self, before: Value) -> Self {
+        self.before = Some(before);
+        self
+    }
+
+    /// Adds how the target is now.
+    #[must_use]
+    pub fn after(mut self, after: Value) -> Self {
+        self.after = Some(after);
+        self
+    }
+}
+
+/// At least one event. There is no way to make an empty one, so a change can't forget its event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Events {
+    first: Event,
+    more: Vec<Event>,
+}
+
+impl Events {
+    /// Adds a further event.
+    #[must_use]
+    pub fn and(mut self, event: Event) -> Self {
+        self.more.push(event);
+        self
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Event> {
+        std::iter::once(&self.first).chain(&self.more)
+    }
+}
+
+impl From<Event> for Events {
+    fn from(first: Event) -> Self {
+        Self { first, more: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_actions_are_unique() {
+        let mut words: Vec<_> = Action::ALL.iter().map(|action| action.as_str()).collect();
+        let count = words.len();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), count);
+    }
+}

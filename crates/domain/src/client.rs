@@ -1,0 +1,215 @@
+//! Clients: what holds OAuth credentials in one tenant.
+
+use chrono::{DateTime, Utc};
+use grantor_protocol::auth_method::TokenEndpointAuthMethod;
+use grantor_protocol::grant_type::GrantType;
+use grantor_protocol::scope::{ScopeToken, Scopes};
+use thiserror::Error;
+
+use crate::ids::{ClientId, OrganizationId};
+use crate::lifetime::AccessTokenLifetime;
+use crate::permission::Permission;
+use crate::resource_server::Catalogue;
+use crate::suspension::Suspension;
+use crate::text::{ClientName, Description, EmailAddress, PersonName};
+
+/// Whether a client can keep a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientType {
+    /// It can, and authenticates.
+    Confidential,
+}
+
+impl ClientType {
+    /// The word on the wire and in storage.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Confidential => "confidential",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(text: &str) -> Option<Self> {
+        (text == "confidential").then_some(Self::Confidential)
+    }
+}
+
+/// What kind of program a client is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientProfile {
+    /// A machine that acts for itself.
+    Service,
+}
+
+impl ClientProfile {
+    /// The word on the wire and in storage.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(text: &str) -> Option<Self> {
+        (text == "service").then_some(Self::Service)
+    }
+}
+
+/// Whom to write to about a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnerContact {
+    /// Their name, if told.
+    pub name: Option<PersonName>,
+    /// Their address.
+    pub email: EmailAddress,
+}
+
+/// What somebody decided about a client: all that can be set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientSettings {
+    /// Its name.
+    pub name: ClientName,
+    /// What it is for.
+    pub description: Description,
+    /// Whether it can keep a secret.
+    pub client_type: ClientType,
+    /// What kind of program it is.
+    pub profile: ClientProfile,
+    /// The grants that it may use.
+    pub grant_types: Vec<GrantType>,
+    /// How it authenticates at the token server.
+    pub auth_method: TokenEndpointAuthMethod,
+    /// The scopes that it may ask for.
+    pub allowed_scopes: Scopes,
+    /// Whether a request must name its scopes (`client_11`).
+    pub require_requested_scopes: bool,
+    /// How long its access tokens live.
+    pub access_token_lifetime: AccessTokenLifetime,
+    /// Whom to write to about it.
+    pub owner_contact: OwnerContact,
+}
+
+/// A client as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// Its id.
+    pub id: ClientId,
+    /// The organization that it lives in.
+    pub organization: OrganizationId,
+    /// What was decided about it.
+    pub settings: ClientSettings,
+    /// Raised by every change to it or to what hangs on it.
+    pub revision: i64,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it or what hangs on it last changed.
+    pub updated_at: DateTime<Utc>,
+    /// When it last got a new secret.
+    pub secret_updated_at: Option<DateTime<Utc>>,
+    /// Whether it is disabled, by whom, and below which position its tokens are dead.
+    pub suspension: Suspension,
+}
+
+/// Whether a client may act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientStatus {
+    /// It may.
+    Active,
+    /// It is paused until enabled again (`pause_2`).
+    Disabled,
+}
+
+impl Client {
+    /// What a console shows of the client's state.
+    pub fn status(&self) -> ClientStatus {
+        if self.suspension.is_suspended() { ClientStatus::Disabled } else { ClientStatus::Active }
+    }
+}
+
+/// Why a client may not have a scope.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ScopeRefusal {
+    /// No resource server of the tenant has it.
+    #[error("no resource server of this tenant has the scope `{0}`; check its spelling or add it there first")]
+    Unknown(ScopeToken),
+    /// It stands for a permission that the caller lacks (`role_3`).
+    #[error("you don't hold the permission behind `{0}`, so you can't give it to a client")]
+    NotHeld(ScopeToken),
+}
+
+/// Decides which of the scopes may be given to a client, by somebody who holds these permissions.
+pub fn check_allowed_scopes(
+    scopes: &Scopes,
+    catalogue: &Catalogue,
+    held: impl Fn(Permission) -> bool,
+) -> Result<(), ScopeRefusal> {
+    for scope in scopes.iter() {
+        if !catalogue.knows(scope) {
+            return Err(ScopeRefusal::Unknown(scope.clone()));
+        }
+        // role_3: nobody grants a permission that they do not hold themselves.
+        if Permission::from_scope(scope).is_some_and(|permission| !held(permission)) {
+            return Err(ScopeRefusal::NotHeld(scope.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the name that was typed to confirm a deletion or rotation is the client's (`client_7`).
+pub fn confirms(client: &Client, typed: &str) -> bool {
+    client.settings.name.as_str() == typed
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::resource_server::Verification;
+    use crate::resource_server::tests::orders;
+    use uuid::Uuid;
+
+    pub(crate) fn client(allowed: &str) -> Client {
+        let scopes = if allowed.is_empty() { Scopes::default() } else { Scopes::parse(allowed).unwrap() };
+        Client {
+            id: ClientId::from_uuid(Uuid::from_u128(2)),
+            organization: OrganizationId::from_uuid(Uuid::from_u128(3)),
+            settings: ClientSettings {
+                name: ClientName::parse("Nightly export").unwrap(),
+                description: Description::parse("").unwrap(),
+                client_type: ClientType::Confidential,
+                profile: ClientProfile::Service,
+                grant_types: vec![GrantType::ClientCredentials],
+                auth_method: TokenEndpointAuthMethod::ClientSecretBasic,
+                allowed_scopes: scopes,
+                require_requested_scopes: true,
+                access_token_lifetime: AccessTokenLifetime::DEFAULT,
+                owner_contact: OwnerContact { name: None, email: EmailAddress::parse("ops@acme.example").unwrap() },
+            },
+            revision: 1,
+            created_at: DateTime::UNIX_EPOCH,
+            updated_at: DateTime::UNIX_EPOCH,
+            secret_updated_at: None,
+            suspension: Suspension::default(),
+        }
+    }
+
+    #[test]
+    fn role_3_nobody_grants_what_they_do_not_hold() {
+        let catalogue = Catalogue::new(vec![orders(Verification::Introspection, None)]);
+        let admin = |permission: Permission| !permission.is_for_operators();
+        let check = |scopes: &str| check_allowed_scopes(&Scopes::parse(scopes).unwrap(), &catalogue, admin);
+        assert_eq!(check("orders.api:read grantor:clients.read"), Ok(()));
+        let tenants = ScopeToken::parse("grantor:tenants.create").unwrap();
+        assert_eq!(check("grantor:tenants.create"), Err(ScopeRefusal::NotHeld(tenants)));
+        let unknown = ScopeToken::parse("orders.api:fly").unwrap();
+        assert_eq!(check("orders.api:read orders.api:fly"), Err(ScopeRefusal::Unknown(unknown)));
+    }
+
+    #[test]
+    fn client_7_the_typed_name_must_be_the_very_name() {
+        let client = client("");
+        assert!(confirms(&client, "Nightly export"));
+        for typed in ["", "nightly export", "Nightly export ", "Nightly"] {
+            assert!(!confirms(&client, typed), "{typed:?}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Tenants: the customer organisations of an installation.
+
+use chrono::{DateTime, Utc};
+use grantor_protocol::issuer::Issuer;
+
+use crate::ids::{OrganizationId, TenantId};
+use crate::suspension::Suspension;
+use crate::text::OrganizationName;
+
+/// What a tenant is, whoever asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    /// Its id.
+    pub id: TenantId,
+    /// Its name.
+    pub name: OrganizationName,
+    /// The issuer of its tokens; stored, so that it outlives a change of the installation's address.
+    pub issuer: Issuer,
+    /// Whether this is the tenant of the operators.
+    pub is_platform: bool,
+    /// The organization at the top of its tree.
+    pub root_organization: OrganizationId,
+    /// Raised by every change that a decision could rest on.
+    pub revision: i64,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it or what hangs on it last changed.
+    pub updated_at: DateTime<Utc>,
+    /// Whether it is suspended, by whom, and below which position its tokens are dead.
+    pub suspension: Suspension,
+}
+
+impl Tenant {
+    /// What a console shows of the tenant's state.
+    pub fn status(&self) -> TenantStatus {
+        if self.suspension.is_suspended() { TenantStatus::Suspended } else { TenantStatus::Active }
+    }
+}
+
+/// Whether a tenant is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TenantStatus {
+    /// Served.
+    Active,
+    /// Issues nothing, logs nobody in and takes no change (`tenant_2`).
+    Suspended,
+}
+
+/// A tenant about to be made, with the ids that its parts will have.
+#[derive(Debug, Clone)]
+pub struct NewTenant {
+    /// Its id.
+    pub id: TenantId,
+    /// Its name.
+    pub name: OrganizationName,
+    /// The issuer of its tokens.
+    pub issuer: Issuer,
+    /// Whether this is the tenant of the operators.
+    pub is_platform: bool,
+    /// The organization at the top of its tree.
+    pub root_organization: OrganizationId,
+}
+
+/// The issuer that a tenant has unless told otherwise: `{base}/t/{tenant}`.
+pub fn default_issuer(
+    base: &str,
+    tenant: TenantId,
+) -> Result<Issuer, grantor_protocol::issuer::IssuerError> {
+    Issuer::parse(&format!("{}/t/{tenant}", base.trim_end_matches('/')))
+}

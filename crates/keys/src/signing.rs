@@ -1,0 +1,275 @@
+//! The private keys that tokens are signed with.
+
+use std::fmt;
+
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::{Entropy, KeyUse, PublicJwk, PublicParameters};
+
+/// The signature algorithms of RFC 7518 that are in use.
+///
+/// There is no `none` and nothing symmetric, so a token cannot ask for either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Algorithm {
+    /// ECDSA on P-256 with SHA-256.
+    #[serde(rename = "ES256")]
+    Es256,
+}
+
+impl Algorithm {
+    /// The registered name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Es256 => "ES256",
+        }
+    }
+
+    /// The algorithm of this registered name; names are case-sensitive (RFC 7515 §4.1.1).
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "ES256" => Some(Self::Es256),
+            _ => None,
+        }
+    }
+}
+
+/// A key pair just made: the private part to be sealed, the public part to be published.
+pub struct NewSigningKey {
+    /// The RFC 7638 thumbprint of the public part.
+    pub kid: String,
+    /// What the key signs with.
+    pub algorithm: Algorithm,
+    /// The private part as PKCS#8.
+    pub pkcs8: Zeroizing<Vec<u8>>,
+    /// The public part.
+    pub public: PublicJwk,
+}
+
+impl fmt::Debug for NewSigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewSigningKey")
+            .field("kid", &self.kid)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why there is no key to sign with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// The random source failed.
+    #[error("a signing key could not be generated")]
+    Generation,
+    /// The stored bytes are not a private key of the algorithm.
+    #[error("a stored signing key is not a private key of its algorithm")]
+    Malformed,
+}
+
+/// A private key, ready to sign.
+pub struct SigningKey {
+    kid: String,
+    pair: Pair,
+    public: PublicParameters,
+}
+
+/// The key pair by its algorithm, so that the two cannot contradict each other.
+enum Pair {
+    Es256(EcdsaKeyPair),
+}
+
+/// Makes a key pair, named by its thumbprint.
+pub fn generate_signing_key(
+    algorithm: Algorithm,
+    entropy: &dyn Entropy,
+) -> Result<NewSigningKey, KeyError> {
+    let pkcs8 = match algorithm {
+        Algorithm::Es256 => {
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, entropy.ring())
+                .map_err(|_| KeyError::Generation)?
+        }
+    };
+    let pkcs8 = Zeroizing::new(pkcs8.as_ref().to_vec());
+    let unnamed = SigningKey::from_pkcs8(algorithm, String::new(), &pkcs8, entropy)?;
+    let kid = unnamed.public.thumbprint();
+    let public = SigningKey {
+        kid: kid.clone(),
+        ..unnamed
+    }
+    .public();
+    Ok(NewSigningKey {
+        kid,
+        algorithm,
+        pkcs8,
+        public,
+    })
+}
+
+impl SigningKey {
+    /// Takes up a stored private key under its name.
+    pub fn from_pkcs8(
+        algorithm: Algorithm,
+        kid: String,
+        pkcs8: &[u8],
+        entropy: &dyn Entropy,
+    ) -> Result<Self, KeyError> {
+        match algorithm {
+            Algorithm::Es256 => {
+                let pair = EcdsaKeyPair::from_pkcs8(
+                    &ECDSA_P256_SHA256_FIXED_SIGNING,
+                    pkcs8,
+                    entropy.ring(),
+                )
+                .map_err(|_| KeyError::Malformed)?;
+                let public = PublicParameters::p256_from_point(pair.public_key().as_ref())
+                    .ok_or(KeyError::Malformed)?;
+                Ok(Self {
+                    kid,
+                    pair: Pair::Es256(pair),
+                    public,
+                })
+            }
+        }
+    }
+
+    /// The name that goes into the headers.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// What the key signs with.
+    pub fn algorithm(&self) -> Algorithm {
+        match self.pair {
+            Pair::Es256(_) => Algorithm::Es256,
+        }
+    }
+
+    /// The public part, as it is published.
+    pub fn public(&self) -> PublicJwk {
+        PublicJwk {
+            parameters: self.public.clone(),
+            kid: self.kid.clone(),
+            usage: KeyUse::Signature,
+            alg: self.algorithm(),
+        }
+    }
+
+    /// The raw signature over a message; none when the random source fails.
+    pub(crate) fn sign_raw(
+        &self,
+        message: &[u8],
+        entropy: &dyn Entropy,
+    ) -> Option<ring::signature::Signature> {
+        match &self.pair {
+            Pair::Es256(pair) => pair.sign(entropy.ring(), message).ok(),
+        }
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey")
+            .field("kid", &self.kid)
+            .field("algorithm", &self.algorithm())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+    use super::*;
+    use crate::SystemEntropy;
+
+    fn new_key() -> NewSigningKey {
+        generate_signing_key(Algorithm::Es256, &SystemEntropy::default()).unwrap()
+    }
+
+    fn load(pkcs8: &[u8]) -> Result<SigningKey, KeyError> {
+        let entropy = SystemEntropy::default();
+        SigningKey::from_pkcs8(Algorithm::Es256, "k".to_owned(), pkcs8, &entropy)
+    }
+
+    #[test]
+    fn a_new_key_is_named_by_its_thumbprint_and_comes_back_from_storage() {
+        let new = new_key();
+        assert_eq!(new.kid, new.public.thumbprint());
+        assert_eq!(new.kid, new.public.kid);
+        assert_eq!(new.kid.len(), 43);
+        let entropy = SystemEntropy::default();
+        let stored =
+            SigningKey::from_pkcs8(new.algorithm, new.kid.clone(), &new.pkcs8, &entropy).unwrap();
+        assert_eq!(stored.public(), new.public);
+        assert_eq!(stored.kid(), new.kid);
+    }
+
+    #[test]
+    fn two_keys_differ() {
+        assert_ne!(new_key().kid, new_key().kid);
+    }
+
+    #[test]
+    fn what_is_signed_verifies_under_the_public_part_only() {
+        let (new, other) = (new_key(), new_key());
+        let key = load(&new.pkcs8).unwrap();
+        let signature = key.sign_raw(b"message", &SystemEntropy::default()).unwrap();
+        assert_eq!(signature.as_ref().len(), 64);
+        assert!(new.public.verifies(b"message", signature.as_ref()));
+        assert!(!other.public.verifies(b"message", signature.as_ref()));
+    }
+
+    #[test]
+    fn damaged_private_keys_are_refused_at_every_length() {
+        let new = new_key();
+        for length in 0..new.pkcs8.len() {
+            assert_eq!(load(&new.pkcs8[..length]).unwrap_err(), KeyError::Malformed);
+        }
+        assert_eq!(
+            load(&[new.pkcs8.as_slice(), &[0]].concat()).unwrap_err(),
+            KeyError::Malformed
+        );
+    }
+
+    #[test]
+    fn a_private_key_with_another_public_part_is_refused() {
+        let (new, other) = (new_key(), new_key());
+        // ring's PKCS#8 ends with the public point.
+        let cut = new.pkcs8.len() - 64;
+        let mixed = [&new.pkcs8[..cut], &other.pkcs8[cut..]].concat();
+        assert_eq!(load(&mixed).unwrap_err(), KeyError::Malformed);
+    }
+
+    #[test]
+    fn only_the_names_in_use_are_algorithms() {
+        assert_eq!(Algorithm::parse("ES256"), Some(Algorithm::Es256));
+        for name in [
+            "none", "None", "NONE", "", "es256", "HS256", "ES384", "ES256 ",
+        ] {
+            assert_eq!(Algorithm::parse(name), None, "{name}");
+        }
+        assert_eq!(
+            serde_json::to_value(Algorithm::Es256).unwrap(),
+            Algorithm::Es256.as_str()
+        );
+    }
+
+    #[test]
+    fn debug_prints_no_private_part() {
+        let new = new_key();
+        let key = load(&new.pkcs8).unwrap();
+        assert_eq!(
+            format!("{new:?}"),
+            format!(
+                "NewSigningKey {{ kid: {:?}, algorithm: Es256, .. }}",
+                new.kid
+            )
+        );
+        assert_eq!(
+            format!("{key:?}"),
+            r#"SigningKey { kid: "k", algorithm: Es256, .. }"#
+        );
+        assert!(!format!("{new:?}").contains(&URL_SAFE_NO_PAD.encode(&*new.pkcs8)));
+    }
+}

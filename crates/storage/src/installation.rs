@@ -1,0 +1,205 @@
+//! What the whole installation shares, and whether a server may run on it.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Text, Timestamptz};
+use thiserror::Error;
+
+use crate::database::Database;
+use crate::error::StorageError;
+use crate::migrate;
+use crate::schema::installation;
+use crate::transaction::{ChangeTx, Connected, ReadTx, Reads, Scope};
+
+/// Why a server must not run on a database.
+#[derive(Debug, Error)]
+pub enum UnfitDatabase {
+    /// It can't be reached.
+    #[error("can't reach PostgreSQL: {0}")]
+    Unreachable(String),
+    /// The role would see through row-level security.
+    #[error(
+        "the database role `{role}` {what}, so row-level security would not hold it back; \
+         let GRANTOR_DATABASE_URL name an ordinary role (`grantor migrate` makes one)"
+    )]
+    PrivilegedRole {
+        /// The role.
+        role: String,
+        /// What it has that it must not.
+        what: &'static str,
+    },
+    /// The role may not do the work.
+    #[error(
+        "the database role `{role}` is not a member of grantor_tenant, grantor_platform and grantor_fast; \
+         run `grantor migrate` with GRANTOR_OWNER_DATABASE_URL and GRANTOR_DATABASE_URL"
+    )]
+    NotAMember {
+        /// The role.
+        role: String,
+    },
+    /// Migrations are missing.
+    #[error("the database is not migrated ({missing} migrations are missing); run `grantor migrate` first")]
+    NotMigrated {
+        /// How many.
+        missing: usize,
+    },
+    /// PostgreSQL is too old.
+    #[error("PostgreSQL {found} is too old; Grantor needs 14 or newer")]
+    TooOld {
+        /// Its version.
+        found: String,
+    },
+}
+
+#[derive(QueryableByName)]
+struct RoleFacts {
+    #[diesel(sql_type = Text)]
+    role: String,
+    #[diesel(sql_type = Bool)]
+    superuser: bool,
+    #[diesel(sql_type = Bool)]
+    bypasses: bool,
+    #[diesel(sql_type = Bool)]
+    owns: bool,
+    #[diesel(sql_type = Bool)]
+    migrated: bool,
+    #[diesel(sql_type = Bool)]
+    old: bool,
+    #[diesel(sql_type = Text)]
+    version: String,
+}
+
+#[derive(QueryableByName)]
+struct Membership {
+    #[diesel(sql_type = Bool)]
+    member: bool,
+    #[diesel(sql_type = Bool)]
+    inherits: bool,
+}
+
+/// Checks what a server demands before it starts: an ordinary role, the three roles to take on, and the
+/// migrations that this program knows.
+pub fn check_fitness(url: &str) -> Result<(), UnfitDatabase> {
+    let unreachable = |error: &dyn std::fmt::Display| UnfitDatabase::Unreachable(error.to_string());
+    let mut connection = migrate::connect(url).map_err(|error| unreachable(&error))?;
+    let facts: RoleFacts = diesel::sql_query(
+        "SELECT rolname::text AS role, rolsuper AS superuser, rolbypassrls AS bypasses, \
+                coalesce((SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'grantor'), false) AS owns, \
+                to_regclass('grantor.__diesel_schema_migrations') IS NOT NULL \
+                    AND EXISTS (SELECT FROM pg_roles WHERE rolname = 'grantor_platform') AS migrated, \
+                current_setting('server_version_num')::int < 140000 AS old, \
+                current_setting('server_version') AS version \
+         FROM pg_roles WHERE rolname = current_user",
+    )
+    .get_result(&mut connection)
+    .map_err(|error| unreachable(&error))?;
+    let RoleFacts { role, superuser, bypasses, owns, migrated, old, version } = facts;
+    if old {
+        return Err(UnfitDatabase::TooOld { found: version });
+    }
+    for (has, what) in [
+        (superuser, "is a superuser"),
+        (bypasses, "has BYPASSRLS"),
+        (owns, "owns Grantor's tables"),
+    ] {
+        if has {
+            return Err(UnfitDatabase::PrivilegedRole { role, what });
+        }
+    }
+    if !migrated {
+        return Err(UnfitDatabase::NotMigrated { missing: migrate::known_versions().len() });
+    }
+    let Membership { member, inherits } = diesel::sql_query(
+        "SELECT bool_and(pg_has_role(name, 'MEMBER')) AS member, bool_or(pg_has_role(name, 'USAGE')) AS inherits \
+         FROM unnest(ARRAY['grantor_tenant', 'grantor_platform', 'grantor_fast']) AS name",
+    )
+    .get_result(&mut connection)
+    .map_err(|error| unreachable(&error))?;
+    if inherits {
+        let what = "inherits the rights of Grantor's roles, which it must take on one at a time";
+        return Err(UnfitDatabase::PrivilegedRole { role, what });
+    }
+    if !member {
+        return Err(UnfitDatabase::NotAMember { role });
+    }
+    let missing = migrate::missing(&mut connection).map_err(|error| unreachable(&error))?;
+    if missing > 0 {
+        return Err(UnfitDatabase::NotMigrated { missing });
+    }
+    Ok(())
+}
+
+/// Writes the one row of the installation.
+pub fn insert(tx: &mut ChangeTx<'_>, epoch: i64, master_key_check: &[u8]) -> Result<(), StorageError> {
+    let now = tx.now();
+    diesel::insert_into(installation::table)
+        .values((
+            installation::epoch.eq(epoch),
+            installation::master_key_check.eq(master_key_check),
+            installation::created_at.eq(now),
+        ))
+        .execute(tx.connection())?;
+    Ok(())
+}
+
+/// The epoch that tokens are stored with; none before the bootstrap.
+pub(crate) fn epoch(tx: &mut impl Reads) -> Result<i64, StorageError> {
+    let epoch: Option<i64> =
+        installation::table.select(installation::epoch).first(tx.connection()).optional()?;
+    epoch.ok_or_else(|| StorageError::Unavailable("the installation is not bootstrapped yet".into()))
+}
+
+/// The sealed value by which a server knows that its master key is the installation's.
+pub fn master_key_check(tx: &mut impl Reads) -> Result<Option<Vec<u8>>, StorageError> {
+    Ok(installation::table.select(installation::master_key_check).first(tx.connection()).optional()?)
+}
+
+/// Stores the value anew, under the current master key.
+pub fn set_master_key_check(tx: &mut ChangeTx<'_>, check: &[u8]) -> Result<(), StorageError> {
+    diesel::update(installation::table)
+        .set(installation::master_key_check.eq(check))
+        .execute(tx.connection())?;
+    Ok(())
+}
+
+/// Keeps two bootstraps from running at once; let go at the end of the transaction.
+pub fn lock_for_bootstrap(tx: &mut ChangeTx<'_>) -> Result<(), StorageError> {
+    diesel::sql_query("SELECT pg_advisory_xact_lock(7105013120164718)").execute(tx.connection())?;
+    Ok(())
+}
+
+/// How the server is, as far as whoever relies on it must know.
+#[derive(Debug, Clone, Copy)]
+pub struct Health {
+    /// What the clock of PostgreSQL says.
+    pub clock: DateTime<Utc>,
+    /// Whether it takes writes.
+    pub writable: bool,
+    /// Whether what it acknowledges survives a loss of power.
+    pub durable: bool,
+}
+
+#[derive(QueryableByName)]
+struct HealthRow {
+    #[diesel(sql_type = Timestamptz)]
+    clock: DateTime<Utc>,
+    #[diesel(sql_type = Bool)]
+    writable: bool,
+    #[diesel(sql_type = Bool)]
+    durable: bool,
+}
+
+/// Asks PostgreSQL how it is, by a connection that is kept for that.
+pub async fn health(database: &Database) -> Result<Health, StorageError> {
+    database
+        .reserved()
+        .read(Scope::Platform(None), |tx: &mut ReadTx<'_>| {
+            let row: HealthRow = diesel::sql_query(
+                "SELECT clock_timestamp() AS clock, NOT pg_is_in_recovery() AS writable, \
+                 current_setting('fsync') = 'on' AND current_setting('synchronous_commit') <> 'off' AS durable",
+            )
+            .get_result(tx.connection())?;
+            Ok(Health { clock: row.clock, writable: row.writable, durable: row.durable })
+        })
+        .await
+}

@@ -1,0 +1,42 @@
+//! Keeping the partitions of what expires: made ahead, dropped behind.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Integer, Timestamptz};
+use grantor_domain::ids::TenantId;
+use uuid::Uuid;
+
+use crate::database::Database;
+use crate::error::StorageError;
+use crate::transaction::Scope;
+
+/// What one round of keeping came to. All zero, too, when another replica was at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, QueryableByName)]
+pub struct Kept {
+    /// How many were made.
+    #[diesel(sql_type = Integer)]
+    pub made: i32,
+    /// How many were dropped.
+    #[diesel(sql_type = Integer)]
+    pub dropped: i32,
+    /// How many must wait for the next round, because a lock could not be had in time.
+    #[diesel(sql_type = Integer)]
+    pub postponed: i32,
+}
+
+/// Makes the partitions that will be needed, and drops those that are over by both clocks.
+pub async fn keep(database: &Database, now: DateTime<Utc>) -> Result<Kept, StorageError> {
+    database.keep_partitions(Scope::Platform(None::<TenantId>), now).await
+}
+
+pub(crate) fn keep_now(connection: &mut PgConnection, now: DateTime<Utc>) -> Result<Kept, StorageError> {
+    Ok(diesel::sql_query("SELECT made, dropped, postponed FROM keep_partitions($1)")
+        .bind::<Timestamptz, _>(now)
+        .get_result(connection)?)
+}
+
+/// The lowest id that a time allows, as partitions are bounded by it.
+pub fn floor(at: DateTime<Utc>) -> Uuid {
+    let millis = u128::try_from(at.timestamp_millis()).unwrap_or(0);
+    Uuid::from_u128(millis << 80)
+}

@@ -1,0 +1,253 @@
+// Generated from the migrated database; see `docs/OPERATING.md`. Do not edit.
+
+diesel::table! {
+    access_tokens (tenant_id, client_id, id) {
+        tenant_id -> Uuid,
+        client_id -> Uuid,
+        id -> Uuid,
+        token_hash -> Bytea,
+        member_id -> Nullable<Uuid>,
+        grant_id -> Nullable<Uuid>,
+        session_id -> Nullable<Uuid>,
+        actor_id -> Nullable<Uuid>,
+        scopes -> Array<Text>,
+        audiences -> Array<Text>,
+        confirmation -> Nullable<Jsonb>,
+        auth_time -> Nullable<Timestamptz>,
+        acr -> Nullable<Text>,
+        amr -> Nullable<Array<Text>>,
+        issued_at -> Timestamptz,
+        epoch -> Int8,
+        decided_at -> Int8,
+        revoked_at -> Nullable<Timestamptz>,
+        ip -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    audit_events (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        at -> Timestamptz,
+        actor_kind -> Text,
+        actor_tenant_id -> Nullable<Uuid>,
+        actor_name -> Text,
+        action -> Text,
+        target_kind -> Text,
+        target_id -> Text,
+        before_change -> Nullable<Jsonb>,
+        after_change -> Nullable<Jsonb>,
+        ip -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        touched -> Nullable<Array<Uuid>>,
+        cuts -> Nullable<Array<Uuid>>,
+    }
+}
+
+diesel::table! {
+    changes (tenant_id, sequence) {
+        tenant_id -> Uuid,
+        sequence -> Int8,
+        audit_event_id -> Uuid,
+        action -> Text,
+        schema_version -> Int4,
+        touched -> Array<Uuid>,
+        at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    client_secrets (tenant_id, client_id, id) {
+        tenant_id -> Uuid,
+        client_id -> Uuid,
+        id -> Uuid,
+        hint -> Text,
+        verifier -> Text,
+        created_by -> Text,
+        created_at -> Timestamptz,
+        expires_at -> Nullable<Timestamptz>,
+        revoked_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    clients (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        organization_id -> Uuid,
+        kind -> Text,
+        name -> Text,
+        description -> Text,
+        client_type -> Text,
+        profile -> Text,
+        grant_types -> Array<Text>,
+        auth_method -> Text,
+        allowed_scopes -> Array<Text>,
+        require_requested_scopes -> Bool,
+        access_token_seconds -> Int4,
+        owner_name -> Nullable<Text>,
+        owner_email -> Text,
+        revision -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        secret_updated_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    installation (singleton) {
+        singleton -> Bool,
+        epoch -> Int8,
+        master_key_check -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    members (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        email -> Text,
+        revision -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    organizations (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        parent_id -> Nullable<Uuid>,
+        name -> Text,
+        revision -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    parted_tables (name) {
+        name -> Text,
+        span -> Interval,
+        ahead -> Interval,
+    }
+}
+
+diesel::table! {
+    resource_server_introspectors (tenant_id, resource_server_id, client_id) {
+        tenant_id -> Uuid,
+        resource_server_id -> Uuid,
+        client_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    resource_server_scopes (tenant_id, resource_server_id, scope) {
+        tenant_id -> Uuid,
+        resource_server_id -> Uuid,
+        scope -> Text,
+        description -> Text,
+    }
+}
+
+diesel::table! {
+    resource_servers (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        key -> Text,
+        identifier -> Text,
+        name -> Text,
+        verification -> Text,
+        lifetime_cap_seconds -> Nullable<Int4>,
+        revision -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    role_assignments (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        member_id -> Nullable<Uuid>,
+        client_id -> Nullable<Uuid>,
+        role -> Text,
+        organization_id -> Uuid,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    signing_keys (tenant_id, kid) {
+        tenant_id -> Uuid,
+        kid -> Text,
+        id -> Uuid,
+        algorithm -> Text,
+        generation -> Int4,
+        public_jwk -> Jsonb,
+        sealed_private_key -> Bytea,
+        created_at -> Timestamptz,
+        signs_from -> Timestamptz,
+        published_until -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    suspensions (tenant_id, subject_id) {
+        tenant_id -> Uuid,
+        subject_id -> Uuid,
+        paused_by_tenant_at -> Nullable<Timestamptz>,
+        paused_by_tenant_reason -> Nullable<Text>,
+        paused_by_operator_at -> Nullable<Timestamptz>,
+        paused_by_operator_reason -> Nullable<Text>,
+        deleted_at -> Nullable<Timestamptz>,
+        cut_below -> Int8,
+    }
+}
+
+diesel::table! {
+    tenant_suspensions (tenant_id) {
+        tenant_id -> Uuid,
+        paused_by_operator_at -> Nullable<Timestamptz>,
+        paused_by_operator_reason -> Nullable<Text>,
+        deleted_at -> Nullable<Timestamptz>,
+        cut_below -> Int8,
+    }
+}
+
+diesel::table! {
+    tenants (id) {
+        id -> Uuid,
+        name -> Text,
+        issuer -> Text,
+        is_platform -> Bool,
+        root_organization_id -> Uuid,
+        revision -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(
+    access_tokens,
+    audit_events,
+    changes,
+    client_secrets,
+    clients,
+    installation,
+    members,
+    organizations,
+    parted_tables,
+    resource_server_introspectors,
+    resource_server_scopes,
+    resource_servers,
+    role_assignments,
+    signing_keys,
+    suspensions,
+    tenant_suspensions,
+    tenants,
+);

@@ -1,0 +1,137 @@
+//! Signing keys: the public halves as they are published, the private halves sealed.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use grantor_domain::ids::TenantId;
+use grantor_keys::{Algorithm, PublicJwk};
+use uuid::Uuid;
+
+use crate::error::StorageError;
+use crate::schema::signing_keys;
+use crate::stored;
+use crate::transaction::{ChangeTx, Reads, Subject};
+
+/// The name of the table, which sealed values are bound to.
+pub const TABLE: &str = "signing_keys";
+
+/// A signing key as it stands.
+#[derive(Debug, Clone)]
+pub struct StoredSigningKey {
+    /// Its id in `JWKS` and in the header of what it signs.
+    pub kid: String,
+    /// What the sealed half is bound to.
+    pub id: Uuid,
+    /// What it signs with.
+    pub algorithm: Algorithm,
+    /// Counts up with each rotation.
+    pub generation: i32,
+    /// The half that is published.
+    pub public: PublicJwk,
+    /// The half that is not.
+    pub sealed: Vec<u8>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// It signs from here on, until a newer one does.
+    pub signs_from: DateTime<Utc>,
+    /// After this it is not published any more.
+    pub published_until: Option<DateTime<Utc>>,
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = signing_keys)]
+struct SigningKeyRow {
+    tenant_id: Uuid,
+    kid: String,
+    id: Uuid,
+    algorithm: String,
+    generation: i32,
+    public_jwk: serde_json::Value,
+    sealed_private_key: Vec<u8>,
+    created_at: DateTime<Utc>,
+    signs_from: DateTime<Utc>,
+    published_until: Option<DateTime<Utc>>,
+}
+
+/// The keys of a tenant that are published at `now`, the newest first.
+pub fn published(
+    tx: &mut impl Reads,
+    tenant: TenantId,
+    now: DateTime<Utc>,
+) -> Result<Vec<StoredSigningKey>, StorageError> {
+    signing_keys::table
+        .filter(signing_keys::tenant_id.eq(tenant.uuid()))
+        .filter(signing_keys::published_until.is_null().or(signing_keys::published_until.gt(now)))
+        .order(signing_keys::generation.desc())
+        .select(SigningKeyRow::as_select())
+        .load(tx.connection())?
+        .into_iter()
+        .map(|row| {
+            Ok(StoredSigningKey {
+                kid: row.kid,
+                id: row.id,
+                algorithm: stored::word("algorithm", &row.algorithm, Algorithm::parse)?,
+                generation: row.generation,
+                public: serde_json::from_value(row.public_jwk)
+                    .map_err(|error| StorageError::corrupt("public key", error.to_string()))?,
+                sealed: row.sealed_private_key,
+                created_at: row.created_at,
+                signs_from: row.signs_from,
+                published_until: row.published_until,
+            })
+        })
+        .collect()
+}
+
+/// Stores a key. When another replica has stored the same generation meanwhile, [`StorageError::Taken`].
+pub fn insert(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    key: &StoredSigningKey,
+) -> Result<(), StorageError> {
+    let public_jwk = serde_json::to_value(&key.public)
+        .map_err(|error| StorageError::corrupt("public key", error.to_string()))?;
+    diesel::insert_into(signing_keys::table)
+        .values(SigningKeyRow {
+            tenant_id: tenant.uuid(),
+            kid: key.kid.clone(),
+            id: key.id,
+            algorithm: key.algorithm.as_str().to_owned(),
+            generation: key.generation,
+            public_jwk,
+            sealed_private_key: key.sealed.clone(),
+            created_at: key.created_at,
+            signs_from: key.signs_from,
+            published_until: key.published_until,
+        })
+        .execute(tx.touching(tenant, Subject::Tenant(tenant))?)?;
+    Ok(())
+}
+
+/// Says until when the keys before a generation are published, where that is not said yet.
+pub fn retire_before(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    generation: i32,
+    published_until: DateTime<Utc>,
+) -> Result<(), StorageError> {
+    diesel::update(signing_keys::table)
+        .filter(signing_keys::tenant_id.eq(tenant.uuid()))
+        .filter(signing_keys::generation.lt(generation))
+        .filter(signing_keys::published_until.is_null())
+        .set(signing_keys::published_until.eq(published_until))
+        .execute(tx.touching(tenant, Subject::Tenant(tenant))?)?;
+    Ok(())
+}
+
+/// Replaces the sealed half of a key, after it was sealed anew under the current master key.
+pub fn reseal(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    kid: &str,
+    sealed: &[u8],
+) -> Result<(), StorageError> {
+    diesel::update(signing_keys::table.find((tenant.uuid(), kid)))
+        .set(signing_keys::sealed_private_key.eq(sealed))
+        .execute(tx.touching(tenant, Subject::Tenant(tenant))?)?;
+    Ok(())
+}

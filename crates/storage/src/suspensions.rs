@@ -1,0 +1,177 @@
+//! What pauses, cuts or ended a tenant, a client or a member.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use grantor_domain::ids::{ClientId, TenantId};
+use grantor_domain::suspension::Suspension;
+use grantor_domain::text::Reason;
+use uuid::Uuid;
+
+use crate::error::StorageError;
+use crate::schema::{suspensions, tenant_suspensions};
+use crate::stored;
+use crate::transaction::{ChangeTx, Subject};
+
+/// The columns of `suspensions` as they come out of an outer join.
+#[derive(Queryable, Selectable, Default)]
+#[diesel(table_name = suspensions)]
+pub(crate) struct SuspensionRow {
+    paused_by_tenant_at: Option<DateTime<Utc>>,
+    paused_by_tenant_reason: Option<String>,
+    paused_by_operator_at: Option<DateTime<Utc>>,
+    paused_by_operator_reason: Option<String>,
+    deleted_at: Option<DateTime<Utc>>,
+    cut_below: i64,
+}
+
+impl SuspensionRow {
+    pub(crate) fn into_domain(self) -> Result<Suspension, StorageError> {
+        Ok(Suspension {
+            by_tenant: stored::pause(self.paused_by_tenant_at, self.paused_by_tenant_reason.as_deref())?,
+            by_operator: stored::pause(
+                self.paused_by_operator_at,
+                self.paused_by_operator_reason.as_deref(),
+            )?,
+            deleted_at: self.deleted_at,
+            cut_below: self.cut_below,
+        })
+    }
+}
+
+/// The columns of `tenant_suspensions` as they come out of an outer join.
+#[derive(Queryable, Selectable, Default)]
+#[diesel(table_name = tenant_suspensions)]
+pub(crate) struct TenantSuspensionRow {
+    paused_by_operator_at: Option<DateTime<Utc>>,
+    paused_by_operator_reason: Option<String>,
+    deleted_at: Option<DateTime<Utc>>,
+    cut_below: i64,
+}
+
+impl TenantSuspensionRow {
+    pub(crate) fn into_domain(self) -> Result<Suspension, StorageError> {
+        Ok(Suspension {
+            by_tenant: None,
+            by_operator: stored::pause(
+                self.paused_by_operator_at,
+                self.paused_by_operator_reason.as_deref(),
+            )?,
+            deleted_at: self.deleted_at,
+            cut_below: self.cut_below,
+        })
+    }
+}
+
+/// What suspends one subject of a tenant, whether or not the subject still exists.
+pub(crate) fn of_subject(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    subject: Uuid,
+) -> Result<Suspension, StorageError> {
+    suspensions::table
+        .find((tenant.uuid(), subject))
+        .select(SuspensionRow::as_select())
+        .first(connection)
+        .optional()?
+        .unwrap_or_default()
+        .into_domain()
+}
+
+/// Pauses a client on behalf of its tenant.
+pub fn pause_client(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    client: ClientId,
+    reason: Option<&Reason>,
+) -> Result<(), StorageError> {
+    let now = tx.now();
+    set_client_pause(tx, tenant, client, Some(now), reason)
+}
+
+/// Ends the tenant's own pause of a client. One by an operator stays.
+pub fn resume_client(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    client: ClientId,
+) -> Result<(), StorageError> {
+    set_client_pause(tx, tenant, client, None, None)
+}
+
+fn set_client_pause(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    client: ClientId,
+    since: Option<DateTime<Utc>>,
+    reason: Option<&Reason>,
+) -> Result<(), StorageError> {
+    let pause = (
+        suspensions::paused_by_tenant_at.eq(since),
+        suspensions::paused_by_tenant_reason.eq(reason.map(Reason::as_str)),
+    );
+    diesel::insert_into(suspensions::table)
+        .values((
+            suspensions::tenant_id.eq(tenant.uuid()),
+            suspensions::subject_id.eq(client.uuid()),
+            pause.clone(),
+        ))
+        .on_conflict((suspensions::tenant_id, suspensions::subject_id))
+        .do_update()
+        .set(pause)
+        .execute(tx.touching(tenant, Subject::Client(client))?)?;
+    Ok(())
+}
+
+/// Marks a client as deleted, for good: its tokens are dead through this mark.
+pub(crate) fn mark_client_deleted(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    client: ClientId,
+) -> Result<(), StorageError> {
+    let now = tx.now();
+    diesel::insert_into(suspensions::table)
+        .values((
+            suspensions::tenant_id.eq(tenant.uuid()),
+            suspensions::subject_id.eq(client.uuid()),
+            suspensions::deleted_at.eq(now),
+        ))
+        .on_conflict((suspensions::tenant_id, suspensions::subject_id))
+        .do_update()
+        .set(suspensions::deleted_at.eq(now))
+        .execute(tx.touching(tenant, Subject::Client(client))?)?;
+    Ok(())
+}
+
+/// Lets every token die that was issued to a client before this change. The number of the change itself is
+/// filled in by the trigger that gives it one.
+pub fn cut_client_off(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    client: ClientId,
+) -> Result<(), StorageError> {
+    diesel::insert_into(suspensions::table)
+        .values((suspensions::tenant_id.eq(tenant.uuid()), suspensions::subject_id.eq(client.uuid())))
+        .on_conflict_do_nothing()
+        .execute(tx.touching(tenant, Subject::Client(client))?)?;
+    tx.cut_off(Subject::Client(client));
+    Ok(())
+}
+
+/// Suspends a whole tenant, or ends that, on behalf of an operator.
+pub fn set_tenant_pause(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    since: Option<DateTime<Utc>>,
+    reason: Option<&Reason>,
+) -> Result<(), StorageError> {
+    let pause = (
+        tenant_suspensions::paused_by_operator_at.eq(since),
+        tenant_suspensions::paused_by_operator_reason.eq(reason.map(Reason::as_str)),
+    );
+    diesel::insert_into(tenant_suspensions::table)
+        .values((tenant_suspensions::tenant_id.eq(tenant.uuid()), pause.clone()))
+        .on_conflict(tenant_suspensions::tenant_id)
+        .do_update()
+        .set(pause)
+        .execute(tx.touching(tenant, Subject::Tenant(tenant))?)?;
+    Ok(())
+}

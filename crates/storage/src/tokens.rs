@@ -1,0 +1,145 @@
+//! Access tokens: the one file whose statements run on the fast path, and each of them names the tenant.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use grantor_domain::ids::{ClientId, MemberId, TenantId, TokenId};
+use grantor_domain::suspension::{Position, Suspension};
+use grantor_domain::token::AccessToken;
+use grantor_keys::{TokenHash, uuid_v7_millis};
+use uuid::Uuid;
+
+use crate::error::StorageError;
+use crate::installation;
+use crate::schema::{access_tokens, changes};
+use crate::stored;
+use crate::suspensions;
+use crate::transaction::{FlowTx, Reads};
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = access_tokens)]
+struct TokenRow {
+    tenant_id: Uuid,
+    client_id: Uuid,
+    id: Uuid,
+    token_hash: Vec<u8>,
+    member_id: Option<Uuid>,
+    scopes: Vec<String>,
+    audiences: Vec<String>,
+    issued_at: DateTime<Utc>,
+    epoch: i64,
+    decided_at: i64,
+    revoked_at: Option<DateTime<Utc>>,
+    ip: Option<String>,
+    user_agent: Option<String>,
+}
+
+impl TokenRow {
+    fn into_domain(self) -> Result<(AccessToken, TokenHash), StorageError> {
+        let hash = TokenHash::from_stored(&self.token_hash)
+            .ok_or_else(|| StorageError::corrupt("token hash", self.token_hash.len().to_string()))?;
+        let expires_at = expiry(self.id)
+            .ok_or_else(|| StorageError::corrupt("token id", self.id.to_string()))?;
+        let token = AccessToken {
+            tenant: TenantId::from_uuid(self.tenant_id),
+            client: ClientId::from_uuid(self.client_id),
+            id: TokenId::from_uuid(self.id),
+            member: self.member_id.map(MemberId::from_uuid),
+            scopes: stored::scopes(&self.scopes)?,
+            audiences: self.audiences,
+            issued_at: self.issued_at,
+            expires_at,
+            revoked_at: self.revoked_at,
+            position: Position { epoch: self.epoch, sequence: self.decided_at },
+            ip: self.ip.and_then(|ip| ip.parse().ok()),
+            user_agent: self.user_agent,
+        };
+        Ok((token, hash))
+    }
+}
+
+/// The time of a token's id is the token's expiry.
+fn expiry(id: Uuid) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(i64::try_from(uuid_v7_millis(id)).ok()?)
+}
+
+/// The position that a decision for a tenant rests on, when it is read before everything else.
+///
+/// The last change of the tenant is enough: nothing of another tenant can cut off a token of this one, and
+/// the feed's order is the order of commits.
+pub fn position(tx: &mut impl Reads, tenant: TenantId) -> Result<Position, StorageError> {
+    let epoch = installation::epoch(tx)?;
+    let sequence: Option<i64> = changes::table
+        .filter(changes::tenant_id.eq(tenant.uuid()))
+        .select(diesel::dsl::max(changes::sequence))
+        .first(tx.connection())?;
+    Ok(Position { epoch, sequence: sequence.unwrap_or(0) })
+}
+
+/// Puts a token on record. It may leave once this is committed, and not before (`token_1`).
+pub fn insert(tx: &mut FlowTx<'_>, token: &AccessToken, hash: TokenHash) -> Result<(), StorageError> {
+    diesel::insert_into(access_tokens::table)
+        .values(TokenRow {
+            tenant_id: token.tenant.uuid(),
+            client_id: token.client.uuid(),
+            id: token.id.uuid(),
+            token_hash: hash.as_bytes().to_vec(),
+            member_id: token.member.map(MemberId::uuid),
+            scopes: token.scopes.to_vec(),
+            audiences: token.audiences.clone(),
+            issued_at: token.issued_at,
+            epoch: token.position.epoch,
+            decided_at: token.position.sequence,
+            revoked_at: None,
+            ip: token.ip.map(|ip| ip.to_string()),
+            user_agent: token.user_agent.clone(),
+        })
+        .execute(tx.connection)?;
+    Ok(())
+}
+
+/// A token as it stands on record, with what its client's suspension says.
+#[derive(Debug)]
+pub struct RecordedToken {
+    /// The token.
+    pub token: AccessToken,
+    /// What recognises it.
+    pub hash: TokenHash,
+    /// What suspends its client, whether or not the client still exists.
+    pub client_suspension: Suspension,
+    /// The installation's epoch.
+    pub epoch: i64,
+}
+
+/// Finds a token by what it says of itself. Whether it is the one is for its hash to say.
+pub fn find(
+    tx: &mut impl Reads,
+    tenant: TenantId,
+    client: ClientId,
+    id: TokenId,
+) -> Result<Option<RecordedToken>, StorageError> {
+    let row: Option<TokenRow> = access_tokens::table
+        .find((tenant.uuid(), client.uuid(), id.uuid()))
+        .select(TokenRow::as_select())
+        .first(tx.connection())
+        .optional()?;
+    let Some(row) = row else { return Ok(None) };
+    let (token, hash) = row.into_domain()?;
+    let client_suspension = suspensions::of_subject(tx.connection(), tenant, client.uuid())?;
+    let epoch = installation::epoch(tx)?;
+    Ok(Some(RecordedToken { token, hash, client_suspension, epoch }))
+}
+
+/// Revokes a token that is not revoked yet; tells whether this call did it.
+pub fn revoke(
+    tx: &mut FlowTx<'_>,
+    tenant: TenantId,
+    client: ClientId,
+    id: TokenId,
+    now: DateTime<Utc>,
+) -> Result<bool, StorageError> {
+    let revoked = diesel::update(access_tokens::table.find((tenant.uuid(), client.uuid(), id.uuid())))
+        .filter(access_tokens::revoked_at.is_null())
+        .set(access_tokens::revoked_at.eq(now))
+        .execute(tx.connection)?;
+    Ok(revoked == 1)
+}

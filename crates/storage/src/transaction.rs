@@ -1,0 +1,221 @@
+//! The kinds of transaction, as types.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use diesel::PgConnection;
+use diesel::prelude::*;
+use grantor_domain::audit::{Events, Origin};
+use grantor_domain::ids::{ClientId, MemberId, OrganizationId, ResourceServerId, TenantId};
+use grantor_keys::Entropy;
+use uuid::Uuid;
+
+use crate::error::StorageError;
+use crate::schema::{clients, members, organizations, resource_servers, tenants};
+
+/// What a transaction may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// One tenant.
+    Tenant(TenantId),
+    /// The tables of the platform and, where rows of a tenant are made or read besides, that tenant's.
+    Platform(Option<TenantId>),
+}
+
+impl Scope {
+    pub(crate) fn role(self) -> &'static str {
+        match self {
+            Self::Tenant(_) => "grantor_tenant",
+            Self::Platform(_) => "grantor_platform",
+        }
+    }
+
+    pub(crate) fn tenant(self) -> Option<TenantId> {
+        match self {
+            Self::Tenant(tenant) => Some(tenant),
+            Self::Platform(tenant) => tenant,
+        }
+    }
+}
+
+mod sealed {
+    /// Lends the connection to this crate alone.
+    pub trait Connected {
+        #[doc(hidden)]
+        fn connection(&mut self) -> &mut diesel::PgConnection;
+    }
+}
+pub(crate) use sealed::Connected;
+
+/// A transaction that can read configuration.
+pub trait Reads: Connected {}
+
+/// Reads, and writes nothing.
+pub struct ReadTx<'c> {
+    pub(crate) connection: &'c mut PgConnection,
+}
+
+impl Connected for ReadTx<'_> {
+    fn connection(&mut self) -> &mut PgConnection {
+        self.connection
+    }
+}
+impl Reads for ReadTx<'_> {}
+
+/// Writes tokens and what else is its own record; can't reach configuration.
+pub struct FlowTx<'c> {
+    pub(crate) connection: &'c mut PgConnection,
+}
+
+/// Something whose revision a change raises, and which followers of the change feed hear of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Subject {
+    Tenant(TenantId),
+    Organization(OrganizationId),
+    Member(MemberId),
+    Client(ClientId),
+    ResourceServer(ResourceServerId),
+}
+
+impl Subject {
+    fn id(self) -> Uuid {
+        match self {
+            Self::Tenant(id) => id.uuid(),
+            Self::Organization(id) => id.uuid(),
+            Self::Member(id) => id.uuid(),
+            Self::Client(id) => id.uuid(),
+            Self::ResourceServer(id) => id.uuid(),
+        }
+    }
+}
+
+/// What a change came to.
+#[derive(Debug)]
+pub enum Change<T> {
+    /// Something was written; here is the result, and what the log of record says of it.
+    Made(T, Events),
+    /// Nothing was to be done. The transaction is rolled back, so nothing can have been written unsaid.
+    Nothing(T),
+}
+
+impl<T> Change<T> {
+    /// Something was written, and this is what the log of record says of it.
+    pub fn made(result: T, events: impl Into<Events>) -> Self {
+        Self::Made(result, events.into())
+    }
+}
+
+/// Writes configuration.
+pub struct ChangeTx<'c> {
+    connection: &'c mut PgConnection,
+    now: DateTime<Utc>,
+    origin: Origin,
+    entropy: &'c dyn Entropy,
+    touched: BTreeSet<Uuid>,
+    cuts: BTreeSet<Uuid>,
+}
+
+impl Connected for ChangeTx<'_> {
+    fn connection(&mut self) -> &mut PgConnection {
+        self.connection
+    }
+}
+impl Reads for ChangeTx<'_> {}
+
+impl<'c> ChangeTx<'c> {
+    pub(crate) fn new(
+        connection: &'c mut PgConnection,
+        now: DateTime<Utc>,
+        origin: Origin,
+        entropy: &'c dyn Entropy,
+    ) -> Self {
+        Self { connection, now, origin, entropy, touched: BTreeSet::new(), cuts: BTreeSet::new() }
+    }
+
+    /// The time of the change.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    /// Who makes the change.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The only way to a connection that writes: it names the subject that the write touches, raises its
+    /// revision, once in a transaction, and puts it on the change feed.
+    pub(crate) fn touching(
+        &mut self,
+        tenant: TenantId,
+        subject: Subject,
+    ) -> Result<&mut PgConnection, StorageError> {
+        if self.touched.insert(subject.id()) {
+            raise_revision(self.connection, tenant, subject, self.now)?;
+        }
+        Ok(self.connection)
+    }
+
+    /// Lets everything die that was issued to a subject before this change.
+    pub(crate) fn cut_off(&mut self, subject: Subject) {
+        self.touched.insert(subject.id());
+        self.cuts.insert(subject.id());
+    }
+
+    /// Writes the events. What was touched stands with the first of them.
+    pub(crate) fn record(mut self, events: &Events) -> Result<(), StorageError> {
+        let mut touched = std::mem::take(&mut self.touched);
+        let mut cuts = std::mem::take(&mut self.cuts);
+        for event in events.iter() {
+            let touched = std::mem::take(&mut touched).into_iter().collect();
+            let cuts = std::mem::take(&mut cuts).into_iter().collect();
+            let id = grantor_keys::uuid_v7(
+                u64::try_from(self.now.timestamp_millis()).unwrap_or_default(),
+                self.entropy,
+            )?;
+            crate::audit_events::insert(
+                self.connection,
+                id,
+                self.now,
+                &self.origin,
+                event,
+                touched,
+                cuts,
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn raise_revision(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    subject: Subject,
+    now: DateTime<Utc>,
+) -> Result<(), StorageError> {
+    macro_rules! raise {
+        ($table:ident, $filter:expr) => {
+            diesel::update($table::table.filter($filter))
+                .set(($table::revision.eq($table::revision + 1), $table::updated_at.eq(now)))
+                .execute(connection)?
+        };
+    }
+    let tenant = tenant.uuid();
+    // A subject that is only being made has no row yet, so none may be found.
+    match subject {
+        Subject::Tenant(id) => raise!(tenants, tenants::id.eq(id.uuid())),
+        Subject::Organization(id) => {
+            raise!(organizations, organizations::tenant_id.eq(tenant).and(organizations::id.eq(id.uuid())))
+        }
+        Subject::Member(id) => {
+            raise!(members, members::tenant_id.eq(tenant).and(members::id.eq(id.uuid())))
+        }
+        Subject::Client(id) => {
+            raise!(clients, clients::tenant_id.eq(tenant).and(clients::id.eq(id.uuid())))
+        }
+        Subject::ResourceServer(id) => raise!(
+            resource_servers,
+            resource_servers::tenant_id.eq(tenant).and(resource_servers::id.eq(id.uuid()))
+        ),
+    };
+    Ok(())
+}

@@ -1,0 +1,3 @@
+DROP TABLE tenant_suspensions;
+DROP TABLE tenants;
+DROP TABLE installation;

@@ -1,0 +1,4 @@
+DROP TABLE changes;
+DROP TABLE audit_events;
+DROP FUNCTION append_change();
+DROP SEQUENCE changes_sequence;
