@@ -1,1 +1,146 @@
-//! To be written.
+//! What both servers ask of tokens and clients: is it good, issue one, put it on record, revoke it.
+//!
+//! Each question is answered from PostgreSQL, in one snapshot or by one conditional write, and never from a
+//! memory that could be wrong: so when a call that revokes or pauses has returned, no replica accepts the
+//! token any more. The fast path will answer the same questions, by the same decisions.
+
+mod authenticate;
+mod caller;
+mod introspect;
+mod issue;
+mod locate;
+mod revoke;
+mod signing;
+
+use std::sync::Arc;
+
+use grantor_domain::authentication::AuthenticationFailure;
+use grantor_keys::{Entropy, KeyError, Keyring, OpenError, SealError, SignError};
+use grantor_protocol::auth_method::TokenEndpointAuthMethod;
+use grantor_protocol::error::ErrorCode;
+use grantor_storage::{Database, StorageError};
+use thiserror::Error;
+
+pub use caller::CallerCheck;
+pub use introspect::Introspected;
+pub use issue::{Issued, TokenRequest};
+pub use signing::{JWKS_MAX_AGE_SECONDS, Rotated};
+
+/// Answers the questions. Cheap to clone.
+#[derive(Clone)]
+pub struct Authority {
+    database: Database,
+    keyring: Keyring,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Authority {
+    /// Puts it together.
+    pub fn new(database: Database, keyring: Keyring) -> Self {
+        let entropy = database.entropy().clone();
+        Self { database, keyring, entropy }
+    }
+
+    /// Where everything is kept.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The installation's master keys.
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    /// Where randomness comes from.
+    pub fn entropy(&self) -> &dyn Entropy {
+        self.entropy.as_ref()
+    }
+}
+
+/// What a client presents to prove who it is.
+#[derive(Clone)]
+pub struct PresentedCredentials {
+    /// Who it says it is.
+    pub client_id: String,
+    /// What it says to prove it.
+    pub client_secret: String,
+    /// The way by which it says so.
+    pub method: TokenEndpointAuthMethod,
+}
+
+impl std::fmt::Debug for PresentedCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PresentedCredentials")
+            .field("client_id", &self.client_id)
+            .field("client_secret", &"[redacted]")
+            .field("method", &self.method)
+            .finish()
+    }
+}
+
+/// Why a client does not get what it asked for.
+#[derive(Debug, Error)]
+pub enum Refusal {
+    /// The issuer does not exist.
+    #[error("no such tenant")]
+    NoSuchTenant,
+    /// The client did not prove who it is.
+    #[error(transparent)]
+    Unauthenticated(#[from] AuthenticationFailure),
+    /// The client is known, but the answer is no.
+    #[error("{error}: {description}")]
+    Refused {
+        /// The OAuth error code.
+        error: ErrorCode,
+        /// What the client is told.
+        description: String,
+    },
+    /// Something of ours failed.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl From<(ErrorCode, String)> for Refusal {
+    fn from((error, description): (ErrorCode, String)) -> Self {
+        Self::Refused { error, description }
+    }
+}
+
+impl From<StorageError> for Refusal {
+    fn from(error: StorageError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// What of ours can fail.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// Storage.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// A private key could not be unsealed.
+    #[error("a signing key can't be unsealed: {0}")]
+    Unseal(#[from] OpenError),
+    /// A private key could not be sealed.
+    #[error("a signing key can't be sealed: {0}")]
+    Seal(#[from] SealError),
+    /// A key could not be made or read.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A token could not be signed.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// Randomness could not be had.
+    #[error(transparent)]
+    Entropy(#[from] grantor_keys::EntropyError),
+    /// What should have been impossible.
+    #[error("{0}")]
+    Impossible(&'static str),
+}
+
+impl Failure {
+    /// Whether trying again later may help.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Storage(error) if error.is_unavailable())
+    }
+}

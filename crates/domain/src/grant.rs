@@ -112,6 +112,12 @@ pub fn decide_client_credentials(
 
 type Checked = Result<(), (ErrorCode, String)>;
 
+/// Whether a tenant and its client may do anything at all now: what every endpoint asks first.
+pub fn check_standing(tenant: &Tenant, client: &Client) -> Result<(), (ErrorCode, String)> {
+    tenant_is_active(tenant)?;
+    client_is_active(client)
+}
+
 fn tenant_is_active(tenant: &Tenant) -> Checked {
     match tenant.status() {
         TenantStatus::Active => Ok(()),

@@ -1,0 +1,87 @@
+//! Introspection (RFC 7662): what a resource server is told of a token.
+
+use chrono::{DateTime, Utc};
+use grantor_domain::ids::TenantId;
+use grantor_domain::tenant::Tenant;
+use grantor_domain::token::{AccessToken, TokenSurroundings};
+use grantor_protocol::scope::Scopes;
+use grantor_storage::{ReadTx, Scope, StorageError, clients, resource_servers, tokens};
+
+use crate::authenticate::authenticate_client;
+use crate::locate::{Located, locate};
+use crate::{Authority, PresentedCredentials, Refusal};
+
+/// A token that is good, with what it is good for at this moment.
+#[derive(Debug, Clone)]
+pub struct Introspected {
+    /// The token.
+    pub token: AccessToken,
+    /// Its scopes that are allowed now (`token_8`).
+    pub scopes: Scopes,
+    /// The tenant whose it is.
+    pub tenant: Tenant,
+}
+
+/// Looks a token up and decides whether it is good, within one transaction of its tenant.
+pub(crate) fn check_token(
+    tx: &mut ReadTx<'_>,
+    tenant: &Tenant,
+    located: Located,
+    presented: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<(AccessToken, Scopes)>, StorageError> {
+    if located.tenant != tenant.id {
+        return Ok(None);
+    }
+    let Some(found) = tokens::find(tx, tenant.id, located.client, located.id)? else {
+        return Ok(None);
+    };
+    if !found.hash.matches(presented) {
+        return Ok(None);
+    }
+    let client = clients::find(tx, tenant.id, located.client)?;
+    let allowed_now = client.map(|client| client.settings.allowed_scopes).unwrap_or_default();
+    let around = TokenSurroundings {
+        epoch: found.epoch,
+        tenant: &tenant.suspension,
+        client: &found.client_suspension,
+        allowed_now: &allowed_now,
+    };
+    Ok(match found.token.check(now, &around) {
+        Ok(scopes) => Some((found.token, scopes)),
+        Err(why) => {
+            log::debug!("{} is not good: {why}", found.token.id);
+            None
+        }
+    })
+}
+
+impl Authority {
+    /// Introspects a token for an authenticated client. A token that is not good, and one that this client
+    /// may not ask about, are told alike: `None`.
+    pub async fn introspect(
+        &self,
+        tenant: TenantId,
+        credentials: PresentedCredentials,
+        token: String,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Introspected>, Refusal> {
+        let keyring = self.keyring.clone();
+        self.database
+            .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
+                let who = authenticate_client(tx, &keyring, tenant, &credentials, now)?;
+                let Some(located) = locate(&token) else { return Ok(None) };
+                let Some((record, scopes)) = check_token(tx, &who.tenant, located, &token, now)? else {
+                    return Ok(None);
+                };
+                // RFC 7662 §2.2: a resource server that may not ask about this token gets no more than
+                // that it is inactive.
+                let catalogue = resource_servers::catalogue(tx, tenant)?;
+                if !catalogue.may_introspect(who.client.id, &record.audiences) {
+                    return Ok(None);
+                }
+                Ok(Some(Introspected { token: record, scopes, tenant: who.tenant }))
+            })
+            .await
+    }
+}

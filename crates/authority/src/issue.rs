@@ -1,0 +1,134 @@
+//! Issuing a token for `client_credentials`: validate, decide, sign, record, and only then let it go.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use grantor_domain::grant::{Issuance, decide_client_credentials};
+use grantor_domain::ids::{TenantId, TokenId};
+use grantor_domain::token::AccessToken;
+use grantor_keys::{TokenHash, uuid_v7};
+use grantor_protocol::scope::Scopes;
+use grantor_protocol::token::{ACCESS_TOKEN_TYP, AccessTokenClaims, Audience};
+use grantor_storage::{ReadTx, Scope, resource_servers, signing_keys, tokens};
+
+use crate::authenticate::{Authenticated, authenticate_client};
+use crate::{Authority, Failure, PresentedCredentials, Refusal};
+
+/// What a client asks for.
+#[derive(Debug, Clone)]
+pub struct TokenRequest {
+    /// The issuer's tenant.
+    pub tenant: TenantId,
+    /// What the client proves itself by.
+    pub credentials: PresentedCredentials,
+    /// The scopes that it names.
+    pub scopes: Option<Scopes>,
+    /// From where.
+    pub ip: Option<IpAddr>,
+    /// By what program.
+    pub user_agent: Option<String>,
+}
+
+/// A token that is on record.
+pub struct Issued {
+    /// The token.
+    pub token: String,
+    /// For how many seconds it is good.
+    pub expires_in: u64,
+    /// What it may be used for.
+    pub scopes: Scopes,
+}
+
+/// The longest user agent that is kept.
+const USER_AGENT_LIMIT: usize = 200;
+
+impl Authority {
+    /// Issues a token for `client_credentials`.
+    pub async fn issue_for_client(
+        &self,
+        request: TokenRequest,
+        now: DateTime<Utc>,
+    ) -> Result<Issued, Refusal> {
+        let TokenRequest { tenant, credentials, scopes, ip, user_agent } = request;
+        let keyring = self.keyring.clone();
+        let (who, issuance, published) = self
+            .database
+            .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
+                let who = authenticate_client(tx, &keyring, tenant, &credentials, now)?;
+                let catalogue = resource_servers::catalogue(tx, tenant)?;
+                let decision =
+                    decide_client_credentials(&who.tenant, &who.client, &catalogue, scopes.as_ref());
+                if let Some((error, description)) = decision.refusal() {
+                    return Err(Refusal::from((error, description.to_owned())));
+                }
+                let issuance = decision
+                    .issuance
+                    .ok_or(Failure::Impossible("a decision neither refused nor issued"))?;
+                let published = signing_keys::published(tx, tenant, now)?;
+                Ok::<_, Refusal>((who, issuance, published))
+            })
+            .await?;
+        let signing_key = self.signing_key(tenant, published, now).await?;
+        let record = self.record(&who, issuance, ip, user_agent, now)?;
+        let claims = claims(&who, &record)?;
+        let token =
+            signing_key.sign(ACCESS_TOKEN_TYP, &claims, self.entropy()).map_err(Failure::from)?;
+        let hash = TokenHash::of(&token);
+        let expires_in = u64::try_from((record.expires_at - record.issued_at).num_seconds())
+            .map_err(|_| Failure::Impossible("a token that ends before it begins"))?;
+        let scopes = record.scopes.clone();
+        // token_1: on record before it leaves.
+        self.database.flow(move |tx| tokens::insert(tx, &record, hash).map_err(Refusal::from)).await?;
+        Ok(Issued { token, expires_in, scopes })
+    }
+
+    fn record(
+        &self,
+        who: &Authenticated,
+        issuance: Issuance,
+        ip: Option<IpAddr>,
+        user_agent: Option<String>,
+        now: DateTime<Utc>,
+    ) -> Result<AccessToken, Failure> {
+        // The claims tell whole seconds; what is on record agrees with them exactly.
+        let issued_at = now.trunc_subsecs(0);
+        let expires_at = issued_at + TimeDelta::seconds(i64::from(issuance.lifetime.seconds()));
+        let millis = u64::try_from(expires_at.timestamp_millis())
+            .map_err(|_| Failure::Impossible("a clock before 1970"))?;
+        Ok(AccessToken {
+            tenant: who.tenant.id,
+            client: who.client.id,
+            id: TokenId::from_uuid(uuid_v7(millis, self.entropy())?),
+            member: None,
+            scopes: issuance.scopes,
+            audiences: issuance.audiences,
+            issued_at,
+            expires_at,
+            revoked_at: None,
+            position: who.position,
+            ip,
+            user_agent: user_agent.map(|text| text.chars().take(USER_AGENT_LIMIT).collect()),
+        })
+    }
+}
+
+fn claims(who: &Authenticated, token: &AccessToken) -> Result<AccessTokenClaims, Failure> {
+    let client = who.client.id.to_string();
+    Ok(AccessTokenClaims {
+        iss: who.tenant.issuer.as_str().to_owned(),
+        exp: token.expires_at.timestamp(),
+        aud: Audience::new(token.audiences.iter().cloned())
+            .map_err(|_| Failure::Impossible("a token for nobody"))?,
+        // RFC 9068 §2.2: without a resource owner, `sub` identifies the client. Client ids and member ids
+        // have other prefixes, so the one is never taken for the other (RFC 9700 §4.15).
+        sub: client.clone(),
+        client_id: client,
+        iat: token.issued_at.timestamp(),
+        jti: token.id.to_string(),
+        scope: token.scopes.clone(),
+        tenant: who.tenant.id.to_string(),
+        auth_time: None,
+        acr: None,
+        amr: None,
+    })
+}
