@@ -144,3 +144,17 @@ impl Failure {
         matches!(self, Self::Storage(error) if error.is_unavailable())
     }
 }
+
+impl Authority {
+    /// A tenant, for what is told of its issuer.
+    pub async fn tenant(
+        &self,
+        id: grantor_domain::ids::TenantId,
+    ) -> Result<grantor_domain::tenant::Tenant, Refusal> {
+        self.database
+            .read(grantor_storage::Scope::Tenant(id), move |tx: &mut grantor_storage::ReadTx<'_>| {
+                grantor_storage::tenants::find(tx, id)?.ok_or(Refusal::NoSuchTenant)
+            })
+            .await
+    }
+}

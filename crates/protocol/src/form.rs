@@ -98,6 +98,11 @@ impl Form {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.parameters.get(name)?.as_deref()
     }
+
+    /// The names of all parameters, those without a value among them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.parameters.keys().map(String::as_str)
+    }
 }
 
 impl fmt::Debug for Form {

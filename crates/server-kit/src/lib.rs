@@ -1,1 +1,36 @@
-//! To be written.
+//! What both servers share besides decisions: configuration whose mistakes are told all at once, log lines that nobody
+//! can forge, request ids, metrics, readiness, deadlines, the caller's address, and one way to start and stop an HTTP
+//! server. Nothing here knows a tenant or a client, and no other crate of the workspace is needed.
+
+pub mod access;
+pub mod bind;
+pub mod caller_address;
+pub mod clock;
+pub mod config;
+pub mod deadline;
+pub mod logging;
+pub mod metrics;
+pub mod operations;
+pub mod readiness;
+pub mod request_id;
+pub mod secret_text;
+pub mod server;
+pub mod shutdown;
+pub mod trusted_proxies;
+
+pub use bind::{BindError, bind};
+pub use caller_address::CallerAddress;
+pub use clock::{Clock, SystemClock};
+pub use config::{
+    ApiArgs, ApiSettings, CommonArgs, CommonSettings, Mistake, Mistakes, Origin, TokenArgs,
+    TokenSettings,
+};
+pub use deadline::Deadline;
+pub use logging::LogFormat;
+pub use metrics::Metrics;
+pub use readiness::Readiness;
+pub use request_id::{RequestId, RequestIdMaker, current_request_id, request_id, with_request_id};
+pub use secret_text::SecretText;
+pub use server::{HttpServerOptions, run};
+pub use shutdown::shutdown_signal;
+pub use trusted_proxies::TrustedProxies;

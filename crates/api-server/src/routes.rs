@@ -1,0 +1,92 @@
+//! Every operation of the API, declared once: the router and the OpenAPI document are made from one list.
+
+use actix_web::dev::ResourceDef;
+use actix_web::{HttpRequest, HttpResponse, web};
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+
+use crate::problem::Problem;
+use crate::{audit_events, client_state, clients, secrets, tenants};
+
+macro_rules! operations {
+    ($($operation:path),* $(,)?) => {
+        /// Adds every operation to a router.
+        pub fn configure(config: &mut web::ServiceConfig) {
+            $(config.service($operation);)*
+            config.default_service(web::to(unmatched));
+        }
+
+        #[derive(OpenApi)]
+        #[openapi(
+            paths($($operation),*),
+            modifiers(&Bearer),
+            info(
+                title = "Grantor management API",
+                description = "Manage the OAuth clients that may touch an organisation's data.",
+                license(name = "Apache-2.0", identifier = "Apache-2.0")
+            ),
+            tags(
+                (name = "Tenants", description = "The customer organisations, for operators."),
+                (name = "Clients", description = "What holds OAuth credentials in a tenant."),
+                (name = "Secrets", description = "The credentials of confidential clients."),
+                (name = "Audit", description = "The log of record.")
+            )
+        )]
+        struct Document;
+    };
+}
+
+operations![
+    tenants::create,
+    tenants::list,
+    tenants::read,
+    clients::create,
+    clients::list,
+    clients::read,
+    clients::delete,
+    client_state::disable,
+    client_state::enable,
+    secrets::rotate,
+    audit_events::list,
+];
+
+struct Bearer;
+
+impl utoipa::Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("An access token of Grantor's own token server, with the audience urn:grantor:api."))
+            .build();
+        if let Some(components) = document.components.as_mut() {
+            components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        }
+    }
+}
+
+/// The OpenAPI document of the API.
+pub fn document() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}
+
+/// What no operation matched: 405 where another method is offered on the path, else 404.
+async fn unmatched(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let mut allowed: Vec<String> = Vec::new();
+    for (pattern, item) in &document().paths.paths {
+        if ResourceDef::new(pattern.as_str()).is_match(request.path()) {
+            let offered = [
+                ("GET", &item.get),
+                ("POST", &item.post),
+                ("PUT", &item.put),
+                ("PATCH", &item.patch),
+                ("DELETE", &item.delete),
+            ];
+            for (method, operation) in offered {
+                if operation.is_some() && !allowed.iter().any(|known| known == method) {
+                    allowed.push(method.to_owned());
+                }
+            }
+        }
+    }
+    if allowed.is_empty() { Err(Problem::NotFound) } else { Err(Problem::MethodNotAllowed(allowed)) }
+}

@@ -1,0 +1,164 @@
+//! Secrets of clients: made, shown once, rotated.
+
+use actix_web::{HttpResponse, post, web};
+use chrono::{DateTime, Utc};
+use grantor_domain::audit::{Action, Event, Events, Target};
+use grantor_domain::client::confirms;
+use grantor_domain::ids::{ClientId, SecretId, TenantId};
+use grantor_domain::permission::Permission;
+use grantor_keys::{PlainSecret, SecretKind};
+use grantor_storage::clients::NewSecret;
+use grantor_storage::{Change, Scope, clients};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::Api;
+use crate::clients::find_for_change;
+use crate::problem::{FieldFault, Problem, ProblemBody};
+use crate::requests::{Call, RawBody, authorized};
+
+/// A secret in the one answer that shows it.
+#[derive(Serialize, ToSchema)]
+pub struct ShownSecret {
+    /// Its id.
+    #[schema(value_type = String, example = "sec_01kb2q3r4s5t6v7w8x9y0z1a2b")]
+    id: SecretId,
+    /// The secret itself. Keep it safe: it is shown this once.
+    #[schema(example = "gsec_…")]
+    value: String,
+    /// The first characters, by which lists tell secrets apart.
+    #[schema(example = "gsec_Ab3d")]
+    hint: String,
+    /// When it was made.
+    created_at: DateTime<Utc>,
+}
+
+impl ShownSecret {
+    /// The secret alone.
+    pub fn into_value(self) -> String {
+        self.value
+    }
+}
+
+impl std::fmt::Debug for ShownSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShownSecret").field("id", &self.id).field("value", &"[redacted]").finish()
+    }
+}
+
+/// A new secret: what is stored of it, and what is shown.
+pub struct PreparedSecret {
+    plain: PlainSecret,
+    stored: NewSecret,
+    created_at: DateTime<Utc>,
+}
+
+impl PreparedSecret {
+    /// Makes a secret for a client.
+    pub fn new(api: &Api, client: ClientId) -> Result<Self, Problem> {
+        let plain = PlainSecret::generate(SecretKind::Client, api.authority.entropy())?;
+        let stored = NewSecret {
+            id: api.new_id()?,
+            hint: plain.hint(),
+            verifier: api.authority.keyring().verifier(&plain, client.uuid()),
+        };
+        Ok(Self { plain, stored, created_at: api.now() })
+    }
+
+    /// What is stored.
+    pub fn stored(&self) -> &NewSecret {
+        &self.stored
+    }
+
+    /// secret_1: what the log of record says of its one showing.
+    pub fn shown_event(&self, tenant: TenantId, client: ClientId) -> Event {
+        Event::new(tenant, Action::SecretShown, Target::Secret(self.stored.id))
+            .after(json!({ "client_id": client, "hint": self.stored.hint }))
+    }
+
+    /// The secret, for its one showing.
+    pub fn show(self) -> ShownSecret {
+        ShownSecret {
+            id: self.stored.id,
+            value: self.plain.expose().to_owned(),
+            hint: self.stored.hint,
+            created_at: self.created_at,
+        }
+    }
+}
+
+/// What confirms a rotation.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotationInput {
+    /// The client's name, exactly.
+    #[schema(example = "Nightly export")]
+    confirm_name: String,
+}
+
+/// A rotation's result.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RotatedSecret {
+    /// The client's id.
+    client_id: String,
+    /// The new secret, shown this once.
+    secret: ShownSecret,
+    /// The secrets that stopped working with this call.
+    revoked_secret_ids: Vec<String>,
+}
+
+/// Rotate the secret
+///
+/// Makes a new secret, shows it this once, and stops every old one at once. Tokens live on. The client's
+/// name must be typed in `confirm_name`. Needs the permission `secrets.write`.
+#[utoipa::path(
+    operation_id = "rotateClientSecret", tag = "Secrets", request_body = RotationInput,
+    params(("tenant" = String, Path, description = "The tenant's id"),
+        ("client" = String, Path, description = "The client's id")),
+    responses((status = 200, body = RotatedSecret),
+        (status = "default", body = ProblemBody, content_type = "application/problem+json")),
+    security(("bearer" = ["grantor:secrets.write"])))]
+#[post("/v1/tenants/{tenant}/clients/{client}/secrets/rotate")]
+pub async fn rotate(
+    api: web::Data<Api>,
+    call: Call,
+    path: web::Path<(String, String)>,
+    body: RawBody,
+) -> Result<HttpResponse, Problem> {
+    let (tenant, client) = path.into_inner();
+    let tenant = authorized(&call, Permission::SecretsWrite, &tenant).await?;
+    let input: RotationInput = body.read()?;
+    let id: ClientId = client.parse().map_err(|_| Problem::NotFound)?;
+    let secret = PreparedSecret::new(&api, id)?;
+    let rotated = api
+        .authority
+        .database()
+        .reserved()
+        .change(Scope::Tenant(tenant), call.origin, call.now, move |tx| {
+            // The row is locked first: of two rotations at once, the later one revokes the earlier's secret.
+            let client = find_for_change(tx, tenant, &client)?;
+            if !confirms(&client, &input.confirm_name) {
+                let fault = FieldFault::pointer(
+                    "/confirm_name",
+                    "must be the client's name, exactly; nothing was rotated",
+                );
+                return Err(Problem::ConfirmationMismatch(fault));
+            }
+            let revoked = clients::revoke_secrets(tx, tenant, id)?;
+            clients::insert_secret(tx, tenant, id, secret.stored())?;
+            let particulars = json!({ "revoked": revoked, "made": secret.stored().id });
+            let events = Events::from(
+                Event::new(tenant, Action::SecretRotated, Target::Client(id)).after(particulars),
+            )
+            .and(secret.shown_event(tenant, id));
+            let rotated = RotatedSecret {
+                client_id: id.to_string(),
+                secret: secret.show(),
+                revoked_secret_ids: revoked.iter().map(ToString::to_string).collect(),
+            };
+            Ok(Change::Made(rotated, events))
+        })
+        .await?;
+    Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(rotated))
+}

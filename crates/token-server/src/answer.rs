@@ -1,0 +1,163 @@
+//! Answers of the endpoints: never cached, and errors exactly as RFC 6749 §5.2 has them.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use grantor_authority::{Failure, Refusal};
+use grantor_domain::authentication::AuthenticationFailure;
+use grantor_protocol::error::{ErrorCode, OAuthError};
+use grantor_protocol::form::FormError;
+use grantor_protocol::scope::ScopeError;
+use serde::Serialize;
+
+/// An answer with a body that must not be stored anywhere on its way.
+pub fn uncached(body: &impl Serialize) -> HttpResponse {
+    never_stored(&mut HttpResponse::Ok()).json(body)
+}
+
+// RFC 6749 §5.1: the server MUST include Cache-Control with the value no-store, and Pragma with no-cache.
+fn never_stored(builder: &mut HttpResponseBuilder) -> &mut HttpResponseBuilder {
+    builder.insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache"))
+}
+
+/// Everything that an endpoint can answer instead of what was asked for.
+#[derive(Debug)]
+pub enum Oops {
+    /// An error of OAuth, with the status that its code has.
+    OAuth(OAuthError),
+    /// The body is not a form.
+    NotAForm,
+    /// The body is too large.
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The path exists, but not with this method.
+    MethodNotAllowed(&'static str),
+    /// There is no such issuer, or no such endpoint.
+    NotFound,
+}
+
+impl Oops {
+    fn told(&self) -> (StatusCode, OAuthError) {
+        let invalid = |status, sentence: &str| (status, OAuthError::new(ErrorCode::InvalidRequest, sentence));
+        match self {
+            Self::OAuth(error) => {
+                let status = StatusCode::from_u16(error.error.http_status());
+                (status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), error.clone())
+            }
+            Self::NotAForm => invalid(
+                StatusCode::BAD_REQUEST,
+                "send the parameters in the body with Content-Type application/x-www-form-urlencoded",
+            ),
+            Self::TooLarge { limit } => {
+                invalid(StatusCode::PAYLOAD_TOO_LARGE, &format!("send at most {limit} bytes"))
+            }
+            Self::MethodNotAllowed(allowed) => {
+                invalid(StatusCode::METHOD_NOT_ALLOWED, &format!("use {allowed} here"))
+            }
+            Self::NotFound => invalid(
+                StatusCode::NOT_FOUND,
+                "there is no such issuer or endpoint; check the address",
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Oops {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (_, error) = self.told();
+        write!(f, "{error}")
+    }
+}
+
+impl ResponseError for Oops {
+    fn status_code(&self) -> StatusCode {
+        self.told().0
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let (status, error) = self.told();
+        let mut builder = HttpResponse::build(status);
+        never_stored(&mut builder);
+        match (self, error.error) {
+            // RFC 6749 §5.2: 401 with the scheme by which the client may authenticate.
+            (_, ErrorCode::InvalidClient) => {
+                builder.insert_header((WWW_AUTHENTICATE, "Basic realm=\"grantor\", charset=\"UTF-8\""));
+            }
+            (_, ErrorCode::TemporarilyUnavailable) => {
+                builder.insert_header((RETRY_AFTER, "1"));
+            }
+            (Self::MethodNotAllowed(allowed), _) => {
+                builder.insert_header((ALLOW, *allowed));
+            }
+            _ => {}
+        }
+        builder.json(error)
+    }
+}
+
+/// What is told when PostgreSQL can't be reached, or not in time.
+pub fn unavailable() -> OAuthError {
+    OAuthError::new(ErrorCode::TemporarilyUnavailable, "the service can't answer now; try again in a moment")
+}
+
+impl From<OAuthError> for Oops {
+    fn from(error: OAuthError) -> Self {
+        Self::OAuth(error)
+    }
+}
+
+impl From<FormError> for Oops {
+    fn from(error: FormError) -> Self {
+        Self::OAuth(error.into())
+    }
+}
+
+impl From<ScopeError> for Oops {
+    fn from(error: ScopeError) -> Self {
+        Self::OAuth(error.into())
+    }
+}
+
+impl From<Refusal> for Oops {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NoSuchTenant => Self::NotFound,
+            Refusal::Unauthenticated(AuthenticationFailure::Unproved) => {
+                Self::OAuth(OAuthError::new(ErrorCode::InvalidClient, "unknown client or wrong secret"))
+            }
+            Refusal::Unauthenticated(AuthenticationFailure::OtherMethod { registered }) => {
+                let sentence = format!("this client is registered for {}; use that", registered.as_str());
+                Self::OAuth(OAuthError::new(ErrorCode::InvalidClient, sentence))
+            }
+            Refusal::Refused { error, description } => Self::OAuth(OAuthError::new(error, description)),
+            Refusal::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<Failure> for Oops {
+    fn from(failure: Failure) -> Self {
+        if failure.is_unavailable() {
+            log::warn!("{failure}");
+            return Self::OAuth(unavailable());
+        }
+        log_internal(&failure);
+        Self::OAuth(OAuthError::new(ErrorCode::ServerError, "something of ours failed; please report it"))
+    }
+}
+
+/// Logs a failure of ours, once, with everything that led to it.
+fn log_internal(error: &dyn std::error::Error) {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    log::error!("{text}");
+}

@@ -1,0 +1,24 @@
+//! The keys by which tokens of an issuer are verified (RFC 7517).
+
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use grantor_authority::JWKS_MAX_AGE_SECONDS;
+use grantor_protocol::error::OAuthError;
+
+use crate::TokenService;
+use crate::answer::Oops;
+use crate::requests::tenant;
+
+/// The keys of an issuer
+#[utoipa::path(
+    operation_id = "jwks", tag = "Discovery",
+    params(("tenant" = String, Path, description = "The tenant's id")),
+    responses((status = 200, body = Object, description = "A JWK set."),
+        (status = "default", body = OAuthError)))]
+#[get("/t/{tenant}/jwks")]
+pub async fn jwks(service: web::Data<TokenService>, request: HttpRequest) -> Result<HttpResponse, Oops> {
+    let keys = service.authority.jwks(tenant(&request)?, service.now()).await?;
+    Ok(HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, format!("public, max-age={JWKS_MAX_AGE_SECONDS}")))
+        .json(keys))
+}
