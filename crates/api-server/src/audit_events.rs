@@ -86,7 +86,10 @@ impl From<LoggedEvent> for AuditEventOutput {
                 id: event.actor,
                 tenant_id: event.actor_tenant.map(|tenant| tenant.to_string()),
             },
-            target: TargetOutput { kind: event.target_kind, id: event.target },
+            target: TargetOutput {
+                kind: event.target_kind,
+                id: event.target,
+            },
             before: event.before,
             after: event.after,
             ip: event.ip,
@@ -121,10 +124,18 @@ pub async fn list(
         .authority
         .database()
         .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
-            audit_events::list(tx, tenant, page.after.map(AuditEventId::from_uuid), page.limit + 1)
+            audit_events::list(
+                tx,
+                tenant,
+                page.after.map(AuditEventId::from_uuid),
+                page.limit + 1,
+            )
         })
         .await?;
     let page = cursors.cut(found, page.limit, |event| event.id.uuid());
     let items = page.items.into_iter().map(AuditEventOutput::from).collect();
-    Ok(HttpResponse::Ok().json(AuditEventPage { items, next_cursor: page.next }))
+    Ok(HttpResponse::Ok().json(AuditEventPage {
+        items,
+        next_cursor: page.next,
+    }))
 }

@@ -26,7 +26,11 @@ pub struct DisableInput {
 impl DisableInput {
     fn verified(&self) -> Result<Option<Reason>, Problem> {
         let mut fields = Fields::default();
-        match self.reason.as_deref().map(|text| fields.parse("/reason", text, Reason::parse)) {
+        match self
+            .reason
+            .as_deref()
+            .map(|text| fields.parse("/reason", text, Reason::parse))
+        {
             None => Ok(None),
             Some(Some(reason)) => Ok(Some(reason)),
             Some(None) => Err(fields.into_problem()),

@@ -1,21 +1,25 @@
 //! Clients: create, list, read, delete.
 
-pub mod administrator;
+pub mod prepared;
 mod shapes;
 
 use actix_web::{HttpResponse, delete, get, post, web};
-use grantor_domain::audit::{Action, Event, Events, Target};
+use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::client::{Client, ScopeRefusal, check_allowed_scopes, confirms};
 use grantor_domain::ids::{ClientId, TenantId};
 use grantor_domain::permission::Permission;
-use grantor_storage::{Change, ReadTx, Reads, Scope, StorageError, clients, resource_servers, tenants};
+use grantor_storage::{
+    Change, ReadTx, Reads, Scope, StorageError, clients, resource_servers, tenants,
+};
 
+use self::prepared::PreparedClient;
 use crate::Api;
 use crate::problem::{FieldFault, Problem, ProblemBody};
 use crate::requests::{Call, Cursors, QueryString, RawBody, authorized};
-use crate::secrets::PreparedSecret;
 
-pub use shapes::{ClientInput, ClientOutput, ClientPage, CreatedClient, OwnerContactShape, for_the_log};
+pub use shapes::{
+    ClientInput, ClientOutput, ClientPage, CreatedClient, OwnerContactShape, for_the_log,
+};
 
 /// The client that the path names, within a transaction. What is no id is told like an unknown one.
 pub fn find(tx: &mut impl Reads, tenant: TenantId, client: &str) -> Result<Client, Problem> {
@@ -42,8 +46,8 @@ pub async fn create(
 ) -> Result<HttpResponse, Problem> {
     let tenant = authorized(&call, Permission::ClientsWrite, &path).await?;
     let settings = body.read::<ClientInput>()?.verified()?;
-    let id: ClientId = api.new_id()?;
-    let secret = PreparedSecret::new(&api, id)?;
+    let prepared = PreparedClient::new(&api, settings)?;
+    let id = prepared.id;
 
     let caller = call.caller;
     let (client, secret) = api
@@ -52,30 +56,38 @@ pub async fn create(
         .change(Scope::Tenant(tenant), call.origin, call.now, move |tx| {
             let catalogue = resource_servers::catalogue(tx, tenant)?;
             let held = |permission| caller.holds(permission).is_ok();
-            check_allowed_scopes(&settings.allowed_scopes, &catalogue, held)
-                .map_err(|refusal| refused_scope(&settings.allowed_scopes, &refusal))?;
-            let root = tenants::find(tx, tenant)?.ok_or(Problem::NotFound)?.root_organization;
-            clients::insert(tx, tenant, id, root, &settings)?;
-            clients::insert_secret(tx, tenant, id, secret.stored())?;
+            let scopes = &prepared.settings().allowed_scopes;
+            check_allowed_scopes(scopes, &catalogue, held)
+                .map_err(|refusal| refused_scope(scopes, &refusal))?;
+            let root = tenants::find(tx, tenant)?
+                .ok_or(Problem::NotFound)?
+                .root_organization;
+            prepared.insert(tx, tenant, root)?;
             let client = clients::find(tx, tenant, id)?.ok_or(Problem::Internal)?;
-            let events = Events::from(
-                Event::new(tenant, Action::ClientCreated, Target::Client(id)).after(for_the_log(&client)),
-            )
-            .and(secret.shown_event(tenant, id));
-            Ok::<_, Problem>(Change::Made((client, secret.show()), events))
+            let events = prepared.events(tenant);
+            Ok::<_, Problem>(Change::Made((client, prepared.show_secret()), events))
         })
         .await?;
     let location = format!("{}/v1/tenants/{tenant}/clients/{id}", api.base);
     Ok(HttpResponse::Created()
         .insert_header(("Location", location))
         .insert_header(("Cache-Control", "no-store"))
-        .json(CreatedClient { client: (&client).into(), secret }))
+        .json(CreatedClient {
+            client: (&client).into(),
+            secret,
+        }))
 }
 
 fn refused_scope(scopes: &grantor_protocol::scope::Scopes, refusal: &ScopeRefusal) -> Problem {
     let (ScopeRefusal::Unknown(scope) | ScopeRefusal::NotHeld(scope)) = refusal;
-    let index = scopes.iter().position(|known| known == scope).unwrap_or_default();
-    Problem::InvalidFields(vec![FieldFault::pointer(format!("/allowed_scopes/{index}"), refusal)])
+    let index = scopes
+        .iter()
+        .position(|known| known == scope)
+        .unwrap_or_default();
+    Problem::InvalidFields(vec![FieldFault::pointer(
+        format!("/allowed_scopes/{index}"),
+        refusal,
+    )])
 }
 
 /// List clients
@@ -103,12 +115,20 @@ pub async fn list(
         .authority
         .database()
         .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
-            clients::list(tx, tenant, page.after.map(ClientId::from_uuid), page.limit + 1)
+            clients::list(
+                tx,
+                tenant,
+                page.after.map(ClientId::from_uuid),
+                page.limit + 1,
+            )
         })
         .await?;
     let page = cursors.cut(found, page.limit, |client| client.id.uuid());
     let items = page.items.iter().map(ClientOutput::from).collect();
-    Ok(HttpResponse::Ok().json(ClientPage { items, next_cursor: page.next }))
+    Ok(HttpResponse::Ok().json(ClientPage {
+        items,
+        next_cursor: page.next,
+    }))
 }
 
 /// Read a client
@@ -134,7 +154,9 @@ pub async fn read(
     let client = api
         .authority
         .database()
-        .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| find(tx, tenant, &client))
+        .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
+            find(tx, tenant, &client)
+        })
         .await?;
     Ok(HttpResponse::Ok().json(ClientOutput::from(&client)))
 }
@@ -176,7 +198,7 @@ pub async fn delete(
             }
             clients::delete(tx, tenant, client.id)?;
             let event = Event::new(tenant, Action::ClientDeleted, Target::Client(client.id))
-                .before(for_the_log(&client));
+                .before(for_the_log(&client.settings));
             Ok(Change::made((), event))
         })
         .await?;
@@ -190,5 +212,7 @@ pub fn find_for_change(
     client: &str,
 ) -> Result<Client, Problem> {
     let id: ClientId = client.parse().map_err(|_| Problem::NotFound)?;
-    clients::find_for_change(tx, tenant, id).map_err(|error: StorageError| error.into()).and_then(|found| found.ok_or(Problem::NotFound))
+    clients::find_for_change(tx, tenant, id)
+        .map_err(|error: StorageError| error.into())
+        .and_then(|found| found.ok_or(Problem::NotFound))
 }

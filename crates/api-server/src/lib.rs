@@ -5,21 +5,23 @@
 //! in a [`problem::Problem`], in one place.
 
 pub mod audit_events;
+pub mod bootstrap;
 pub mod client_state;
 pub mod clients;
 pub mod problem;
 pub mod requests;
 pub mod routes;
 pub mod secrets;
+pub mod serve;
 pub mod tenants;
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use grantor_authority::Authority;
+use grantor_domain::ids::TypedId;
 use grantor_keys::uuid_v7;
 use grantor_server_kit::Clock;
-use grantor_domain::ids::TypedId;
 
 use crate::problem::Problem;
 

@@ -35,12 +35,20 @@ pub struct FieldFault {
 impl FieldFault {
     /// A field of the body.
     pub fn pointer(pointer: impl Into<String>, detail: impl fmt::Display) -> Self {
-        Self { pointer: Some(pointer.into()), parameter: None, detail: detail.to_string() }
+        Self {
+            pointer: Some(pointer.into()),
+            parameter: None,
+            detail: detail.to_string(),
+        }
     }
 
     /// A parameter of the query.
     pub fn parameter(name: impl Into<String>, detail: impl fmt::Display) -> Self {
-        Self { pointer: None, parameter: Some(name.into()), detail: detail.to_string() }
+        Self {
+            pointer: None,
+            parameter: Some(name.into()),
+            detail: detail.to_string(),
+        }
     }
 }
 
@@ -110,7 +118,12 @@ struct Told {
 
 impl Problem {
     fn told(&self) -> Told {
-        let told = |status, code, title, detail: &str| Told { status, code, title, detail: detail.to_owned() };
+        let told = |status, code, title, detail: &str| Told {
+            status,
+            code,
+            title,
+            detail: detail.to_owned(),
+        };
         match self {
             Self::Unauthenticated(challenge) => told(
                 StatusCode::UNAUTHORIZED,
@@ -200,7 +213,11 @@ impl Problem {
 
     /// No bearer token at all (RFC 6750 §3.1: then no error code is given).
     pub fn no_token() -> Self {
-        Self::Unauthenticated(BearerChallenge { error: None, description: None, scope: None })
+        Self::Unauthenticated(BearerChallenge {
+            error: None,
+            description: None,
+            scope: None,
+        })
     }
 
     /// A bearer token that is not good.
@@ -231,8 +248,16 @@ impl Problem {
 fn sentence(faults: &[FieldFault]) -> String {
     let mut parts: Vec<String> = Vec::with_capacity(faults.len());
     for fault in faults {
-        let place = fault.pointer.as_deref().or(fault.parameter.as_deref()).unwrap_or_default();
-        parts.push(if place.is_empty() { fault.detail.clone() } else { format!("{place} {}", fault.detail) });
+        let place = fault
+            .pointer
+            .as_deref()
+            .or(fault.parameter.as_deref())
+            .unwrap_or_default();
+        parts.push(if place.is_empty() {
+            fault.detail.clone()
+        } else {
+            format!("{place} {}", fault.detail)
+        });
     }
     parts.join("; ")
 }
@@ -250,7 +275,19 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let Told { status, code, title, detail } = self.told();
+        self.answer("")
+    }
+}
+
+impl Problem {
+    /// The answer, with types below the address at which the API is reached.
+    pub fn answer(&self, base: &str) -> HttpResponse {
+        let Told {
+            status,
+            code,
+            title,
+            detail,
+        } = self.told();
         let mut answer = HttpResponse::build(status);
         if let Some(challenge) = self.challenge()
             && let Ok(value) = HeaderValue::from_str(&challenge.to_string())
@@ -264,7 +301,7 @@ impl ResponseError for Problem {
             answer.insert_header(("Allow", allowed.join(", ")));
         }
         let body = ProblemBody {
-            kind: format!("/problems/{code}"),
+            kind: format!("{base}/problems/{code}"),
             code,
             title,
             status: status.as_u16(),

@@ -1,19 +1,25 @@
 //! Every operation of the API, declared once: the router and the OpenAPI document are made from one list.
 
-use actix_web::dev::ResourceDef;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ResourceDef, ServiceRequest, ServiceResponse};
+use actix_web::middleware::{Next, from_fn};
 use actix_web::{HttpRequest, HttpResponse, web};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use crate::problem::Problem;
-use crate::{audit_events, client_state, clients, secrets, tenants};
+use crate::{Api, audit_events, client_state, clients, secrets, tenants};
 
 macro_rules! operations {
     ($($operation:path),* $(,)?) => {
         /// Adds every operation to a router.
         pub fn configure(config: &mut web::ServiceConfig) {
-            $(config.service($operation);)*
-            config.default_service(web::to(unmatched));
+            config.service(
+                web::scope("")
+                    .wrap(from_fn(absolute_problem_types))
+                    $(.service($operation))*
+                    .default_service(web::to(unmatched)),
+            );
         }
 
         #[derive(OpenApi)]
@@ -56,7 +62,9 @@ impl utoipa::Modify for Bearer {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("An access token of Grantor's own token server, with the audience urn:grantor:api."))
+            .description(Some(
+                "An access token of Grantor's own token server, with the audience urn:grantor:api.",
+            ))
             .build();
         if let Some(components) = document.components.as_mut() {
             components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
@@ -67,6 +75,28 @@ impl utoipa::Modify for Bearer {
 /// The OpenAPI document of the API.
 pub fn document() -> utoipa::openapi::OpenApi {
     Document::openapi()
+}
+
+/// A problem that came about where the API's address is not at hand has a relative type; here it is made
+/// absolute.
+async fn absolute_problem_types(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let base = request
+        .app_data::<web::Data<Api>>()
+        .map(|api| api.base.clone())
+        .unwrap_or_default();
+    let response = next.call(request).await?.map_into_boxed_body();
+    let answer = response
+        .response()
+        .error()
+        .and_then(|error| error.as_error::<Problem>())
+        .map(|problem| problem.answer(&base));
+    Ok(match answer {
+        Some(answer) => response.into_response(answer),
+        None => response,
+    })
 }
 
 /// What no operation matched: 405 where another method is offered on the path, else 404.
@@ -88,5 +118,9 @@ async fn unmatched(request: HttpRequest) -> Result<HttpResponse, Problem> {
             }
         }
     }
-    if allowed.is_empty() { Err(Problem::NotFound) } else { Err(Problem::MethodNotAllowed(allowed)) }
+    if allowed.is_empty() {
+        Err(Problem::NotFound)
+    } else {
+        Err(Problem::MethodNotAllowed(allowed))
+    }
 }

@@ -43,7 +43,10 @@ impl ShownSecret {
 
 impl std::fmt::Debug for ShownSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ShownSecret").field("id", &self.id).field("value", &"[redacted]").finish()
+        f.debug_struct("ShownSecret")
+            .field("id", &self.id)
+            .field("value", &"[redacted]")
+            .finish()
     }
 }
 
@@ -63,7 +66,11 @@ impl PreparedSecret {
             hint: plain.hint(),
             verifier: api.authority.keyring().verifier(&plain, client.uuid()),
         };
-        Ok(Self { plain, stored, created_at: api.now() })
+        Ok(Self {
+            plain,
+            stored,
+            created_at: api.now(),
+        })
     }
 
     /// What is stored.
@@ -160,5 +167,7 @@ pub async fn rotate(
             Ok(Change::Made(rotated, events))
         })
         .await?;
-    Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(rotated))
+    Ok(HttpResponse::Ok()
+        .insert_header(("Cache-Control", "no-store"))
+        .json(rotated))
 }

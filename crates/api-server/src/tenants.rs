@@ -3,6 +3,7 @@
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
 use grantor_domain::audit::{Action, Event, Target};
+use grantor_domain::client::OwnerContact;
 use grantor_domain::ids::{MemberId, RoleAssignmentId, TenantId};
 use grantor_domain::member::NewMember;
 use grantor_domain::permission::Permission;
@@ -16,7 +17,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::Api;
-use crate::clients::administrator::{AdminClient, PreparedAdminClient};
+use crate::clients::prepared::{ClientCredentials, PreparedClient};
 use crate::problem::{Problem, ProblemBody};
 use crate::requests::{Call, Cursors, Fields, QueryString, RawBody, authorized_for_platform};
 
@@ -83,7 +84,7 @@ pub struct CreatedTenant {
     owner_id: String,
     /// The client with the role `admin`, if one was asked for. Its secret is shown this once.
     #[serde(skip_serializing_if = "Option::is_none")]
-    admin_client: Option<AdminClient>,
+    admin_client: Option<ClientCredentials>,
 }
 
 /// One page of tenants.
@@ -119,7 +120,11 @@ impl TenantInput {
         let mut fields = Fields::default();
         let name = fields.parse("/name", self.name.as_str(), OrganizationName::parse);
         let owner = fields.parse("/owner/name", self.owner.name.as_str(), PersonName::parse);
-        let email = fields.parse("/owner/email", self.owner.email.as_str(), EmailAddress::parse);
+        let email = fields.parse(
+            "/owner/email",
+            self.owner.email.as_str(),
+            EmailAddress::parse,
+        );
         match (name, owner, email) {
             (Some(name), Some(owner), Some(email)) => Ok((name, owner, email)),
             _ => Err(fields.into_problem()),
@@ -137,7 +142,11 @@ impl TenantInput {
         (status = "default", body = ProblemBody, content_type = "application/problem+json")),
     security(("bearer" = ["grantor:tenants.create"])))]
 #[post("/v1/tenants")]
-pub async fn create(api: web::Data<Api>, call: Call, body: RawBody) -> Result<HttpResponse, Problem> {
+pub async fn create(
+    api: web::Data<Api>,
+    call: Call,
+    body: RawBody,
+) -> Result<HttpResponse, Problem> {
     authorized_for_platform(&call, Permission::TenantsCreate).await?;
     let input: TenantInput = body.read()?;
     let with_admin = input.admin_client;
@@ -148,11 +157,33 @@ pub async fn create(api: web::Data<Api>, call: Call, body: RawBody) -> Result<Ht
         log::error!("the issuer of a new tenant is not valid: {error}");
         Problem::Internal
     })?;
-    let tenant = NewTenant { id, name, issuer, is_platform: false, root_organization: api.new_id()? };
-    let owner = NewMember { id: api.new_id::<MemberId>()?, name: owner_name, email: owner_email };
+    let tenant = NewTenant {
+        id,
+        name,
+        issuer,
+        is_platform: false,
+        root_organization: api.new_id()?,
+    };
+    let owner = NewMember {
+        id: api.new_id::<MemberId>()?,
+        name: owner_name,
+        email: owner_email,
+    };
     let owner_role: RoleAssignmentId = api.new_id()?;
-    let admin =
-        if with_admin { Some(PreparedAdminClient::new(&api, &tenant, &owner)?) } else { None };
+    let contact = OwnerContact {
+        name: Some(owner.name.clone()),
+        email: owner.email.clone(),
+    };
+    let admin = if with_admin {
+        Some(PreparedClient::with_role(
+            &api,
+            "Administration",
+            BuiltInRole::Admin,
+            contact,
+        )?)
+    } else {
+        None
+    };
 
     let platform = call.caller.tenant;
     let owner_id = owner.id.to_string();
@@ -173,10 +204,8 @@ pub async fn create(api: web::Data<Api>, call: Call, body: RawBody) -> Result<Ht
             let mut events = grantor_domain::audit::Events::from(created(id)).and(created(platform));
             let mut shown = None;
             if let Some(admin) = admin {
-                admin.insert(tx, id)?;
-                for event in admin.events(id) {
-                    events = events.and(event);
-                }
+                admin.insert(tx, id, tenant.root_organization)?;
+                events = events.then(admin.events(id));
                 shown = Some(admin.show());
             }
             let made = tenants::find(tx, id)?.ok_or(Problem::Internal)?;
@@ -187,7 +216,11 @@ pub async fn create(api: web::Data<Api>, call: Call, body: RawBody) -> Result<Ht
     Ok(HttpResponse::Created()
         .insert_header(("Location", location))
         .insert_header(("Cache-Control", "no-store"))
-        .json(CreatedTenant { tenant: (&made).into(), owner_id, admin_client }))
+        .json(CreatedTenant {
+            tenant: (&made).into(),
+            owner_id,
+            admin_client,
+        }))
 }
 
 /// List tenants
@@ -201,7 +234,11 @@ pub async fn create(api: web::Data<Api>, call: Call, body: RawBody) -> Result<Ht
         (status = "default", body = ProblemBody, content_type = "application/problem+json")),
     security(("bearer" = ["grantor:tenants.read"])))]
 #[get("/v1/tenants")]
-pub async fn list(api: web::Data<Api>, call: Call, query: QueryString) -> Result<HttpResponse, Problem> {
+pub async fn list(
+    api: web::Data<Api>,
+    call: Call,
+    query: QueryString,
+) -> Result<HttpResponse, Problem> {
     authorized_for_platform(&call, Permission::TenantsRead).await?;
     let cursors = Cursors::new(api.authority.keyring(), "tenants");
     let page = cursors.page(&query)?;
@@ -214,7 +251,10 @@ pub async fn list(api: web::Data<Api>, call: Call, query: QueryString) -> Result
         .await?;
     let page = cursors.cut(found, page.limit, |tenant| tenant.id.uuid());
     let items = page.items.iter().map(TenantOutput::from).collect();
-    Ok(HttpResponse::Ok().json(TenantPage { items, next_cursor: page.next }))
+    Ok(HttpResponse::Ok().json(TenantPage {
+        items,
+        next_cursor: page.next,
+    }))
 }
 
 /// Read a tenant
@@ -244,7 +284,9 @@ pub async fn read(
     let tenant = api
         .authority
         .database()
-        .read(Scope::Platform(None), move |tx: &mut ReadTx<'_>| tenants::find(tx, id))
+        .read(Scope::Platform(None), move |tx: &mut ReadTx<'_>| {
+            tenants::find(tx, id)
+        })
         .await?
         .ok_or(Problem::NotFound)?;
     Ok(HttpResponse::Ok().json(TenantOutput::from(&tenant)))

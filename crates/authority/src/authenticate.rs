@@ -60,5 +60,9 @@ pub(crate) fn authenticate_client(
     authenticate(client.as_ref(), presented.method, matched)?;
     let client = client.ok_or(AuthenticationFailure::Unproved)?;
     check_standing(&tenant, &client)?;
-    Ok(Authenticated { position, tenant, client })
+    Ok(Authenticated {
+        position,
+        tenant,
+        client,
+    })
 }

@@ -23,8 +23,14 @@ pub enum CallerCheck {
 
 impl Authority {
     /// Checks a bearer token of the management API.
-    pub async fn check_caller(&self, token: String, now: DateTime<Utc>) -> Result<CallerCheck, Failure> {
-        let Some(located) = locate(&token) else { return Ok(CallerCheck::NotGood) };
+    pub async fn check_caller(
+        &self,
+        token: String,
+        now: DateTime<Utc>,
+    ) -> Result<CallerCheck, Failure> {
+        let Some(located) = locate(&token) else {
+            return Ok(CallerCheck::NotGood);
+        };
         self.database
             .read(Scope::Tenant(located.tenant), move |tx: &mut ReadTx<'_>| {
                 let Some(tenant) = tenants::find(tx, located.tenant)? else {
@@ -33,7 +39,11 @@ impl Authority {
                 let Some((record, scopes)) = check_token(tx, &tenant, located, &token, now)? else {
                     return Ok(CallerCheck::NotGood);
                 };
-                if !record.audiences.iter().any(|audience| audience == MANAGEMENT_API_AUDIENCE) {
+                if !record
+                    .audiences
+                    .iter()
+                    .any(|audience| audience == MANAGEMENT_API_AUDIENCE)
+                {
                     return Ok(CallerCheck::OtherAudience);
                 }
                 let roles = role_assignments::of_client(tx, tenant.id, record.client)?;
@@ -42,7 +52,11 @@ impl Authority {
                     held.retain(|permission| !permission.is_for_operators());
                 }
                 let permissions = effective_permissions(&scopes, &record.audiences, &held);
-                Ok(CallerCheck::Good(Caller { tenant: tenant.id, client: record.client, permissions }))
+                Ok(CallerCheck::Good(Caller {
+                    tenant: tenant.id,
+                    client: record.client,
+                    permissions,
+                }))
             })
             .await
     }

@@ -40,7 +40,9 @@ pub(crate) fn check_token(
         return Ok(None);
     }
     let client = clients::find(tx, tenant.id, located.client)?;
-    let allowed_now = client.map(|client| client.settings.allowed_scopes).unwrap_or_default();
+    let allowed_now = client
+        .map(|client| client.settings.allowed_scopes)
+        .unwrap_or_default();
     let around = TokenSurroundings {
         epoch: found.epoch,
         tenant: &tenant.suspension,
@@ -70,8 +72,11 @@ impl Authority {
         self.database
             .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
                 let who = authenticate_client(tx, &keyring, tenant, &credentials, now)?;
-                let Some(located) = locate(&token) else { return Ok(None) };
-                let Some((record, scopes)) = check_token(tx, &who.tenant, located, &token, now)? else {
+                let Some(located) = locate(&token) else {
+                    return Ok(None);
+                };
+                let Some((record, scopes)) = check_token(tx, &who.tenant, located, &token, now)?
+                else {
                     return Ok(None);
                 };
                 // RFC 7662 §2.2: a resource server that may not ask about this token gets no more than
@@ -80,7 +85,11 @@ impl Authority {
                 if !catalogue.may_introspect(who.client.id, &record.audiences) {
                     return Ok(None);
                 }
-                Ok(Some(Introspected { token: record, scopes, tenant: who.tenant }))
+                Ok(Some(Introspected {
+                    token: record,
+                    scopes,
+                    tenant: who.tenant,
+                }))
             })
             .await
     }

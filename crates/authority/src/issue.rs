@@ -49,15 +49,25 @@ impl Authority {
         request: TokenRequest,
         now: DateTime<Utc>,
     ) -> Result<Issued, Refusal> {
-        let TokenRequest { tenant, credentials, scopes, ip, user_agent } = request;
+        let TokenRequest {
+            tenant,
+            credentials,
+            scopes,
+            ip,
+            user_agent,
+        } = request;
         let keyring = self.keyring.clone();
         let (who, issuance, published) = self
             .database
             .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
                 let who = authenticate_client(tx, &keyring, tenant, &credentials, now)?;
                 let catalogue = resource_servers::catalogue(tx, tenant)?;
-                let decision =
-                    decide_client_credentials(&who.tenant, &who.client, &catalogue, scopes.as_ref());
+                let decision = decide_client_credentials(
+                    &who.tenant,
+                    &who.client,
+                    &catalogue,
+                    scopes.as_ref(),
+                );
                 if let Some((error, description)) = decision.refusal() {
                     return Err(Refusal::from((error, description.to_owned())));
                 }
@@ -71,15 +81,22 @@ impl Authority {
         let signing_key = self.signing_key(tenant, published, now).await?;
         let record = self.record(&who, issuance, ip, user_agent, now)?;
         let claims = claims(&who, &record)?;
-        let token =
-            signing_key.sign(ACCESS_TOKEN_TYP, &claims, self.entropy()).map_err(Failure::from)?;
+        let token = signing_key
+            .sign(ACCESS_TOKEN_TYP, &claims, self.entropy())
+            .map_err(Failure::from)?;
         let hash = TokenHash::of(&token);
         let expires_in = u64::try_from((record.expires_at - record.issued_at).num_seconds())
             .map_err(|_| Failure::Impossible("a token that ends before it begins"))?;
         let scopes = record.scopes.clone();
         // token_1: on record before it leaves.
-        self.database.flow(move |tx| tokens::insert(tx, &record, hash).map_err(Refusal::from)).await?;
-        Ok(Issued { token, expires_in, scopes })
+        self.database
+            .flow(move |tx| tokens::insert(tx, &record, hash).map_err(Refusal::from))
+            .await?;
+        Ok(Issued {
+            token,
+            expires_in,
+            scopes,
+        })
     }
 
     fn record(

@@ -9,6 +9,7 @@ mod caller;
 mod introspect;
 mod issue;
 mod locate;
+mod reseal;
 mod revoke;
 mod signing;
 
@@ -38,7 +39,11 @@ impl Authority {
     /// Puts it together.
     pub fn new(database: Database, keyring: Keyring) -> Self {
         let entropy = database.entropy().clone();
-        Self { database, keyring, entropy }
+        Self {
+            database,
+            keyring,
+            entropy,
+        }
     }
 
     /// Where everything is kept.
@@ -152,9 +157,12 @@ impl Authority {
         id: grantor_domain::ids::TenantId,
     ) -> Result<grantor_domain::tenant::Tenant, Refusal> {
         self.database
-            .read(grantor_storage::Scope::Tenant(id), move |tx: &mut grantor_storage::ReadTx<'_>| {
-                grantor_storage::tenants::find(tx, id)?.ok_or(Refusal::NoSuchTenant)
-            })
+            .read(
+                grantor_storage::Scope::Tenant(id),
+                move |tx: &mut grantor_storage::ReadTx<'_>| {
+                    grantor_storage::tenants::find(tx, id)?.ok_or(Refusal::NoSuchTenant)
+                },
+            )
             .await
     }
 }

@@ -29,7 +29,14 @@ mod tests {
 
     #[test]
     fn what_is_no_token_of_ours_leads_nowhere() {
-        for text in ["", "a.b.c", "gat_something", "e30.e30.e30", "\u{0}", &"x".repeat(100_000)] {
+        for text in [
+            "",
+            "a.b.c",
+            "gat_something",
+            "e30.e30.e30",
+            "\u{0}",
+            &"x".repeat(100_000),
+        ] {
             assert_eq!(locate(text), None);
         }
     }

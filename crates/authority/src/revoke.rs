@@ -26,7 +26,8 @@ impl Authority {
             .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
                 let who = authenticate_client(tx, &keyring, tenant, &credentials, now)?;
                 // RFC 7009 §2.2: an invalid token is no error, the purpose is achieved already.
-                let Some(located) = locate(&token).filter(|located| located.tenant == tenant) else {
+                let Some(located) = locate(&token).filter(|located| located.tenant == tenant)
+                else {
                     return Ok(None);
                 };
                 let Some(found) = tokens::find(tx, tenant, located.client, located.id)? else {
@@ -47,7 +48,8 @@ impl Authority {
         if let Some(located) = own {
             database
                 .flow(move |tx| {
-                    tokens::revoke(tx, located.tenant, located.client, located.id, now).map_err(Refusal::from)
+                    tokens::revoke(tx, located.tenant, located.client, located.id, now)
+                        .map_err(Refusal::from)
                 })
                 .await?;
         }

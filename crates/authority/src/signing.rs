@@ -40,9 +40,14 @@ impl Authority {
     /// The keys of a tenant as they are published. The first one is made if there is none.
     pub async fn jwks(&self, tenant: TenantId, now: DateTime<Utc>) -> Result<Jwks, Refusal> {
         let published = self.published_keys(tenant, now).await?;
-        let published =
-            if published.is_empty() { self.first_key(tenant, now).await? } else { published };
-        Ok(Jwks { keys: published.into_iter().map(|key| key.public).collect() })
+        let published = if published.is_empty() {
+            self.first_key(tenant, now).await?
+        } else {
+            published
+        };
+        Ok(Jwks {
+            keys: published.into_iter().map(|key| key.public).collect(),
+        })
     }
 
     /// The keys of a tenant with their times, the newest first, for an operator to see.
@@ -66,14 +71,22 @@ impl Authority {
         published: Vec<StoredSigningKey>,
         now: DateTime<Utc>,
     ) -> Result<SigningKey, Failure> {
-        let published =
-            if published.is_empty() { self.first_key(tenant, now).await? } else { published };
+        let published = if published.is_empty() {
+            self.first_key(tenant, now).await?
+        } else {
+            published
+        };
         let key = published
             .iter()
             .find(|key| key.signs_from <= now)
             .ok_or(Failure::Impossible("no signing key whose time has come"))?;
         let private = self.keyring.open(&context(tenant, key.id), &key.sealed)?;
-        Ok(SigningKey::from_pkcs8(key.algorithm, key.kid.clone(), &private, self.entropy())?)
+        Ok(SigningKey::from_pkcs8(
+            key.algorithm,
+            key.kid.clone(),
+            &private,
+            self.entropy(),
+        )?)
     }
 
     /// Makes the first key, unless another replica was faster: then that one's is taken.
@@ -85,12 +98,18 @@ impl Authority {
         let key = self.new_key(tenant, 1, now, now)?;
         let made = self
             .database
-            .change(Scope::Tenant(tenant), Origin::without_request(Actor::Server), now, move |tx| {
-                signing_keys::insert(tx, tenant, &key)?;
-                let event = Event::new(tenant, Action::SigningKeyCreated, Target::Tenant(tenant))
-                    .after(json!({ "kid": key.kid, "algorithm": key.algorithm.as_str() }));
-                Ok::<_, StorageError>(Change::made((), event))
-            })
+            .change(
+                Scope::Tenant(tenant),
+                Origin::without_request(Actor::Server),
+                now,
+                move |tx| {
+                    signing_keys::insert(tx, tenant, &key)?;
+                    let event =
+                        Event::new(tenant, Action::SigningKeyCreated, Target::Tenant(tenant))
+                            .after(json!({ "kid": key.kid, "algorithm": key.algorithm.as_str() }));
+                    Ok::<_, StorageError>(Change::made((), event))
+                },
+            )
             .await;
         match made {
             Ok(()) | Err(StorageError::Taken { .. }) => {}
@@ -131,7 +150,11 @@ impl Authority {
                 Ok::<_, StorageError>(Change::made((), event))
             })
             .await?;
-        Ok(Rotated { kid, signs_from, old_published_until })
+        Ok(Rotated {
+            kid,
+            signs_from,
+            old_published_until,
+        })
     }
 
     fn new_key(
@@ -145,7 +168,9 @@ impl Authority {
         let millis = u64::try_from(now.timestamp_millis())
             .map_err(|_| Failure::Impossible("a clock before 1970"))?;
         let id = uuid_v7(millis, self.entropy())?;
-        let sealed = self.keyring.seal(self.entropy(), &context(tenant, id), &made.pkcs8)?;
+        let sealed = self
+            .keyring
+            .seal(self.entropy(), &context(tenant, id), &made.pkcs8)?;
         Ok(StoredSigningKey {
             kid: made.kid,
             id,
@@ -160,6 +185,10 @@ impl Authority {
     }
 }
 
-fn context(tenant: TenantId, id: uuid::Uuid) -> SealContext<'static> {
-    SealContext { tenant: Some(tenant.uuid()), table: signing_keys::TABLE, row: id }
+pub(crate) fn context(tenant: TenantId, id: uuid::Uuid) -> SealContext<'static> {
+    SealContext {
+        tenant: Some(tenant.uuid()),
+        table: signing_keys::TABLE,
+        row: id,
+    }
 }

@@ -1,2 +1,61 @@
-//! To be written.
-fn main() {}
+//! `grantor`: everything in one process for those who begin (`dev`), and the steps that an installation
+//! is set up and kept by.
+
+mod bootstrap;
+mod dev;
+mod failure;
+mod keys;
+mod migrate;
+mod openapi;
+mod owner;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Manage OAuth clients and connected apps, and the tokens that they get.
+///
+/// Without a command: `dev`.
+#[derive(Debug, Parser)]
+#[command(name = "grantor", version, args_conflicts_with_subcommands = true)]
+struct Options {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    dev: dev::DevArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start everything in one process, with a private PostgreSQL unless GRANTOR_DATABASE_URL names another.
+    Dev(Box<dev::DevArgs>),
+    /// Bring the database's schema to where this program needs it.
+    Migrate(migrate::MigrateArgs),
+    /// Make the platform tenant and its operator client, once.
+    Bootstrap(Box<bootstrap::BootstrapArgs>),
+    /// Write or check the OpenAPI documents.
+    Openapi(openapi::OpenapiArgs),
+    /// Make a master key; list and rotate signing keys; seal them anew.
+    Keys(Box<keys::KeysArgs>),
+}
+
+#[actix_web::main]
+async fn main() -> ExitCode {
+    let Options { command, dev } = Options::parse();
+    let done = match command {
+        None => dev::run(dev).await,
+        Some(Command::Dev(args)) => dev::run(*args).await,
+        Some(Command::Migrate(args)) => migrate::run(args),
+        Some(Command::Bootstrap(args)) => bootstrap::run(*args).await,
+        Some(Command::Openapi(args)) => openapi::run(&args),
+        Some(Command::Keys(args)) => keys::run(*args).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            terminal::complain(&failure.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -37,10 +37,17 @@ pub fn effective_permissions(
     audiences: &[String],
     held: &BTreeSet<Permission>,
 ) -> BTreeSet<Permission> {
-    if !audiences.iter().any(|audience| audience == MANAGEMENT_API_AUDIENCE) {
+    if !audiences
+        .iter()
+        .any(|audience| audience == MANAGEMENT_API_AUDIENCE)
+    {
         return BTreeSet::new();
     }
-    scopes.iter().filter_map(Permission::from_scope).filter(|wanted| held.contains(wanted)).collect()
+    scopes
+        .iter()
+        .filter_map(Permission::from_scope)
+        .filter(|wanted| held.contains(wanted))
+        .collect()
 }
 
 impl Caller {
@@ -72,11 +79,22 @@ mod tests {
 
     fn admin() -> BTreeSet<Permission> {
         let organization = OrganizationId::from_uuid(Uuid::nil());
-        permissions_of(&[HeldRole { role: BuiltInRole::Admin, organization }])
+        permissions_of(&[HeldRole {
+            role: BuiltInRole::Admin,
+            organization,
+        }])
     }
 
-    fn effective(scopes: &str, audience: &str, held: &BTreeSet<Permission>) -> BTreeSet<Permission> {
-        effective_permissions(&Scopes::parse(scopes).unwrap(), &[audience.to_owned()], held)
+    fn effective(
+        scopes: &str,
+        audience: &str,
+        held: &BTreeSet<Permission>,
+    ) -> BTreeSet<Permission> {
+        effective_permissions(
+            &Scopes::parse(scopes).unwrap(),
+            &[audience.to_owned()],
+            held,
+        )
     }
 
     #[test]
@@ -88,7 +106,14 @@ mod tests {
 
     #[test]
     fn role_3_without_a_role_scopes_convey_nothing() {
-        assert!(effective("grantor:clients.read", MANAGEMENT_API_AUDIENCE, &BTreeSet::new()).is_empty());
+        assert!(
+            effective(
+                "grantor:clients.read",
+                MANAGEMENT_API_AUDIENCE,
+                &BTreeSet::new()
+            )
+            .is_empty()
+        );
     }
 
     #[test]
@@ -98,12 +123,25 @@ mod tests {
 
     #[test]
     fn tenant_1_a_foreign_tenant_is_refused_before_any_permission_is_looked_at() {
-        let (own, other) = (TenantId::from_uuid(Uuid::from_u128(1)), TenantId::from_uuid(Uuid::from_u128(2)));
+        let (own, other) = (
+            TenantId::from_uuid(Uuid::from_u128(1)),
+            TenantId::from_uuid(Uuid::from_u128(2)),
+        );
         let client = ClientId::from_uuid(Uuid::from_u128(3));
-        let caller = Caller { tenant: own, client, permissions: BTreeSet::from([Permission::ClientsRead]) };
+        let caller = Caller {
+            tenant: own,
+            client,
+            permissions: BTreeSet::from([Permission::ClientsRead]),
+        };
         assert_eq!(caller.may(Permission::ClientsRead, own), Ok(()));
-        assert_eq!(caller.may(Permission::ClientsRead, other), Err(AccessRefusal::ForeignTenant));
-        assert_eq!(caller.may(Permission::ClientsWrite, other), Err(AccessRefusal::ForeignTenant));
+        assert_eq!(
+            caller.may(Permission::ClientsRead, other),
+            Err(AccessRefusal::ForeignTenant)
+        );
+        assert_eq!(
+            caller.may(Permission::ClientsWrite, other),
+            Err(AccessRefusal::ForeignTenant)
+        );
         assert_eq!(
             caller.may(Permission::ClientsWrite, own),
             Err(AccessRefusal::MissingPermission(Permission::ClientsWrite))

@@ -60,7 +60,12 @@ pub struct Origin {
 impl Origin {
     /// Something that no request asked for.
     pub fn without_request(actor: Actor) -> Self {
-        Self { actor, ip: None, user_agent: None, request_id: None }
+        Self {
+            actor,
+            ip: None,
+            user_agent: None,
+            request_id: None,
+        }
     }
 }
 
@@ -152,6 +157,8 @@ actions! {
     SigningKeyCreated = "signing_key.created";
     /// The signing key was replaced by a new one.
     SigningKeyRotated = "signing_key.rotated";
+    /// Sealed values were sealed under the current master key.
+    SealedAnew = "platform.sealed_anew";
     /// An authenticated caller was refused for lack of a permission.
     AccessRefused = "access.refused";
 }
@@ -174,7 +181,13 @@ pub struct Event {
 impl Event {
     /// An event without particulars.
     pub fn new(tenant: TenantId, action: Action, target: Target) -> Self {
-        Self { tenant, action, target, before: None, after: None }
+        Self {
+            tenant,
+            action,
+            target,
+            before: None,
+            after: None,
+        }
     }
 
     /// Adds how the target was before.
@@ -207,6 +220,14 @@ impl Events {
         self
     }
 
+    /// Adds all of some further ones.
+    #[must_use]
+    pub fn then(mut self, further: Self) -> Self {
+        self.more.push(further.first);
+        self.more.extend(further.more);
+        self
+    }
+
     /// All of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Event> {
         std::iter::once(&self.first).chain(&self.more)
@@ -215,7 +236,10 @@ impl Events {
 
 impl From<Event> for Events {
     fn from(first: Event) -> Self {
-        Self { first, more: Vec::new() }
+        Self {
+            first,
+            more: Vec::new(),
+        }
     }
 }
 

@@ -27,7 +27,9 @@ pub fn authenticate(
     presented_by: TokenEndpointAuthMethod,
     a_live_secret_matches: bool,
 ) -> Result<&Client, AuthenticationFailure> {
-    let client = client.filter(|_| a_live_secret_matches).ok_or(AuthenticationFailure::Unproved)?;
+    let client = client
+        .filter(|_| a_live_secret_matches)
+        .ok_or(AuthenticationFailure::Unproved)?;
     let registered = client.settings.auth_method;
     if registered == presented_by {
         Ok(client)
@@ -46,9 +48,18 @@ mod tests {
     fn only_the_right_secret_by_the_registered_method_opens() {
         let client = client("");
         assert!(authenticate(Some(&client), ClientSecretBasic, true).is_ok());
-        assert_eq!(authenticate(Some(&client), ClientSecretBasic, false), Err(AuthenticationFailure::Unproved));
-        assert_eq!(authenticate(None, ClientSecretBasic, false), Err(AuthenticationFailure::Unproved));
-        assert_eq!(authenticate(None, ClientSecretBasic, true), Err(AuthenticationFailure::Unproved));
+        assert_eq!(
+            authenticate(Some(&client), ClientSecretBasic, false),
+            Err(AuthenticationFailure::Unproved)
+        );
+        assert_eq!(
+            authenticate(None, ClientSecretBasic, false),
+            Err(AuthenticationFailure::Unproved)
+        );
+        assert_eq!(
+            authenticate(None, ClientSecretBasic, true),
+            Err(AuthenticationFailure::Unproved)
+        );
         let registered = ClientSecretBasic;
         assert_eq!(
             authenticate(Some(&client), ClientSecretPost, true),
@@ -59,6 +70,9 @@ mod tests {
     #[test]
     fn who_does_not_know_the_secret_does_not_learn_the_method() {
         let client = client("");
-        assert_eq!(authenticate(Some(&client), ClientSecretPost, false), Err(AuthenticationFailure::Unproved));
+        assert_eq!(
+            authenticate(Some(&client), ClientSecretPost, false),
+            Err(AuthenticationFailure::Unproved)
+        );
     }
 }

@@ -122,7 +122,11 @@ pub enum ClientStatus {
 impl Client {
     /// What a console shows of the client's state.
     pub fn status(&self) -> ClientStatus {
-        if self.suspension.is_suspended() { ClientStatus::Disabled } else { ClientStatus::Active }
+        if self.suspension.is_suspended() {
+            ClientStatus::Disabled
+        } else {
+            ClientStatus::Active
+        }
     }
 }
 
@@ -130,7 +134,9 @@ impl Client {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ScopeRefusal {
     /// No resource server of the tenant has it.
-    #[error("no resource server of this tenant has the scope `{0}`; check its spelling or add it there first")]
+    #[error(
+        "no resource server of this tenant has the scope `{0}`; check its spelling or add it there first"
+    )]
     Unknown(ScopeToken),
     /// It stands for a permission that the caller lacks (`role_3`).
     #[error("you don't hold the permission behind `{0}`, so you can't give it to a client")]
@@ -168,7 +174,11 @@ pub(crate) mod tests {
     use uuid::Uuid;
 
     pub(crate) fn client(allowed: &str) -> Client {
-        let scopes = if allowed.is_empty() { Scopes::default() } else { Scopes::parse(allowed).unwrap() };
+        let scopes = if allowed.is_empty() {
+            Scopes::default()
+        } else {
+            Scopes::parse(allowed).unwrap()
+        };
         Client {
             id: ClientId::from_uuid(Uuid::from_u128(2)),
             organization: OrganizationId::from_uuid(Uuid::from_u128(3)),
@@ -182,7 +192,10 @@ pub(crate) mod tests {
                 allowed_scopes: scopes,
                 require_requested_scopes: true,
                 access_token_lifetime: AccessTokenLifetime::DEFAULT,
-                owner_contact: OwnerContact { name: None, email: EmailAddress::parse("ops@acme.example").unwrap() },
+                owner_contact: OwnerContact {
+                    name: None,
+                    email: EmailAddress::parse("ops@acme.example").unwrap(),
+                },
             },
             revision: 1,
             created_at: DateTime::UNIX_EPOCH,
@@ -196,12 +209,19 @@ pub(crate) mod tests {
     fn role_3_nobody_grants_what_they_do_not_hold() {
         let catalogue = Catalogue::new(vec![orders(Verification::Introspection, None)]);
         let admin = |permission: Permission| !permission.is_for_operators();
-        let check = |scopes: &str| check_allowed_scopes(&Scopes::parse(scopes).unwrap(), &catalogue, admin);
+        let check =
+            |scopes: &str| check_allowed_scopes(&Scopes::parse(scopes).unwrap(), &catalogue, admin);
         assert_eq!(check("orders.api:read grantor:clients.read"), Ok(()));
         let tenants = ScopeToken::parse("grantor:tenants.create").unwrap();
-        assert_eq!(check("grantor:tenants.create"), Err(ScopeRefusal::NotHeld(tenants)));
+        assert_eq!(
+            check("grantor:tenants.create"),
+            Err(ScopeRefusal::NotHeld(tenants))
+        );
         let unknown = ScopeToken::parse("orders.api:fly").unwrap();
-        assert_eq!(check("orders.api:read orders.api:fly"), Err(ScopeRefusal::Unknown(unknown)));
+        assert_eq!(
+            check("orders.api:read orders.api:fly"),
+            Err(ScopeRefusal::Unknown(unknown))
+        );
     }
 
     #[test]

@@ -51,7 +51,10 @@ mod tests {
     use chrono::TimeDelta;
     use uuid::Uuid;
 
-    fn secret(expires_at: Option<DateTime<Utc>>, revoked_at: Option<DateTime<Utc>>) -> ClientSecret {
+    fn secret(
+        expires_at: Option<DateTime<Utc>>,
+        revoked_at: Option<DateTime<Utc>>,
+    ) -> ClientSecret {
         ClientSecret {
             id: SecretId::from_uuid(Uuid::nil()),
             hint: "gsec_abcd".into(),
@@ -67,14 +70,20 @@ mod tests {
         let now = DateTime::UNIX_EPOCH + TimeDelta::hours(1);
         assert_eq!(secret(None, None).state(now), SecretState::Live);
         assert_eq!(secret(None, Some(now)).state(now), SecretState::Revoked);
-        assert_eq!(secret(Some(now), Some(now)).state(now), SecretState::Revoked);
+        assert_eq!(
+            secret(Some(now), Some(now)).state(now),
+            SecretState::Revoked
+        );
     }
 
     #[test]
     fn secret_3_an_expiry_date_is_kept_to_the_microsecond() {
         let end = DateTime::UNIX_EPOCH + TimeDelta::hours(1);
         let moment = TimeDelta::microseconds(1);
-        assert_eq!(secret(Some(end), None).state(end - moment), SecretState::Live);
+        assert_eq!(
+            secret(Some(end), None).state(end - moment),
+            SecretState::Live
+        );
         assert_eq!(secret(Some(end), None).state(end), SecretState::Expired);
     }
 }

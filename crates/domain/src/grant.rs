@@ -81,7 +81,11 @@ pub fn decide_client_credentials(
             Ok(()) => Verdict::Pass,
             Err((error, description)) => Verdict::Refused { error, description },
         };
-        gates.push(Gate { name, rule, verdict });
+        gates.push(Gate {
+            name,
+            rule,
+            verdict,
+        });
         passed
     };
 
@@ -89,23 +93,46 @@ pub fn decide_client_credentials(
         if !pass("tenant_active", "tenant_2", tenant_is_active(tenant))
             || !pass("client_active", "pause_2", client_is_active(client))
             || !pass("grant_allowed", "client_1", grant_is_allowed(client))
-            || !pass("scope_named", "client_11", scope_is_named(client, requested))
+            || !pass(
+                "scope_named",
+                "client_11",
+                scope_is_named(client, requested),
+            )
         {
             break 'decided None;
         }
         let scopes = requested.unwrap_or(&client.settings.allowed_scopes);
-        if !pass("scopes_allowed", "client_11", scopes_are_allowed(client, scopes)) {
+        if !pass(
+            "scopes_allowed",
+            "client_11",
+            scopes_are_allowed(client, scopes),
+        ) {
             break 'decided None;
         }
         // A scope that was removed from its resource server stays in the client's list without effect.
-        let known: Scopes = scopes.iter().filter(|scope| catalogue.knows(scope)).cloned().collect();
-        if !pass("scopes_exist", "client_11", scopes_exist(scopes, &known, requested.is_some())) {
+        let known: Scopes = scopes
+            .iter()
+            .filter(|scope| catalogue.knows(scope))
+            .cloned()
+            .collect();
+        if !pass(
+            "scopes_exist",
+            "client_11",
+            scopes_exist(scopes, &known, requested.is_some()),
+        ) {
             break 'decided None;
         }
-        let Reach { audiences, lifetime_cap } = catalogue.reach(&known);
+        let Reach {
+            audiences,
+            lifetime_cap,
+        } = catalogue.reach(&known);
         let own = client.settings.access_token_lifetime;
         let lifetime = lifetime_cap.map_or(own, |cap| own.min(cap));
-        Some(Issuance { scopes: known, audiences, lifetime })
+        Some(Issuance {
+            scopes: known,
+            audiences,
+            lifetime,
+        })
     };
     Decision { gates, issuance }
 }
@@ -140,7 +167,11 @@ fn client_is_active(client: &Client) -> Checked {
 
 fn grant_is_allowed(client: &Client) -> Checked {
     // RFC 6749 §5.2 unauthorized_client: the authenticated client is not authorized to use this grant.
-    if client.settings.grant_types.contains(&GrantType::ClientCredentials) {
+    if client
+        .settings
+        .grant_types
+        .contains(&GrantType::ClientCredentials)
+    {
         return Ok(());
     }
     Err((
@@ -169,7 +200,9 @@ fn scopes_are_allowed(client: &Client, scopes: &Scopes) -> Checked {
     }
     Err((
         ErrorCode::InvalidScope,
-        format!("this client is not allowed the scope {refused}; ask for others or have it allowed"),
+        format!(
+            "this client is not allowed the scope {refused}; ask for others or have it allowed"
+        ),
     ))
 }
 
@@ -214,7 +247,13 @@ mod tests {
     }
 
     fn paused() -> Suspension {
-        Suspension { by_tenant: Some(Pause { since: DateTime::UNIX_EPOCH, reason: None }), ..Suspension::default() }
+        Suspension {
+            by_tenant: Some(Pause {
+                since: DateTime::UNIX_EPOCH,
+                reason: None,
+            }),
+            ..Suspension::default()
+        }
     }
 
     fn decide(tenant: &Tenant, client: &Client, requested: Option<&str>) -> Decision {
@@ -229,18 +268,29 @@ mod tests {
 
     #[test]
     fn what_is_allowed_and_asked_for_is_issued() {
-        let decision = decide(&tenant(), &client("orders.api:read orders.api:write"), Some("orders.api:read"));
+        let decision = decide(
+            &tenant(),
+            &client("orders.api:read orders.api:write"),
+            Some("orders.api:read"),
+        );
         assert_eq!(decision.refusal(), None);
         let issuance = decision.issuance.unwrap();
         assert_eq!(issuance.scopes.to_string(), "orders.api:read");
         assert_eq!(issuance.audiences, ["https://orders.example"]);
-        assert_eq!(issuance.lifetime.seconds(), 900, "the resource server's cap is the lower one");
+        assert_eq!(
+            issuance.lifetime.seconds(),
+            900,
+            "the resource server's cap is the lower one"
+        );
     }
 
     #[test]
     fn client_11_a_request_without_scope_is_refused_unless_an_admin_cleared_the_box() {
         let mut client = client("orders.api:read orders.api:write");
-        assert_eq!(error(&decide(&tenant(), &client, None)), Some(ErrorCode::InvalidScope));
+        assert_eq!(
+            error(&decide(&tenant(), &client, None)),
+            Some(ErrorCode::InvalidScope)
+        );
         client.settings.require_requested_scopes = false;
         let all = decide(&tenant(), &client, None).issuance.unwrap();
         assert_eq!(all.scopes.to_string(), "orders.api:read orders.api:write");
@@ -248,7 +298,11 @@ mod tests {
 
     #[test]
     fn a_scope_beyond_the_allowed_ones_is_refused_not_dropped() {
-        let decision = decide(&tenant(), &client("orders.api:read"), Some("orders.api:read orders.api:write"));
+        let decision = decide(
+            &tenant(),
+            &client("orders.api:read"),
+            Some("orders.api:read orders.api:write"),
+        );
         assert_eq!(error(&decision), Some(ErrorCode::InvalidScope));
         assert!(decision.refusal().unwrap().1.contains("orders.api:write"));
         assert_eq!(decision.issuance, None);
@@ -257,36 +311,86 @@ mod tests {
     #[test]
     fn a_scope_that_is_gone_from_the_catalogue_is_refused_by_name_and_skipped_by_default() {
         let mut client = client("orders.api:read orders.api:gone");
-        assert_eq!(error(&decide(&tenant(), &client, Some("orders.api:gone"))), Some(ErrorCode::InvalidScope));
+        assert_eq!(
+            error(&decide(&tenant(), &client, Some("orders.api:gone"))),
+            Some(ErrorCode::InvalidScope)
+        );
         client.settings.require_requested_scopes = false;
-        assert_eq!(decide(&tenant(), &client, None).issuance.unwrap().scopes.to_string(), "orders.api:read");
+        assert_eq!(
+            decide(&tenant(), &client, None)
+                .issuance
+                .unwrap()
+                .scopes
+                .to_string(),
+            "orders.api:read"
+        );
     }
 
     #[test]
     fn tenant_2_and_pause_2_suspension_issues_nothing() {
         let client = client("orders.api:read");
-        let suspended = Tenant { suspension: paused(), ..tenant() };
-        assert_eq!(error(&decide(&suspended, &client, Some("orders.api:read"))), Some(ErrorCode::InvalidClient));
-        let disabled = Client { suspension: paused(), ..client };
-        assert_eq!(error(&decide(&tenant(), &disabled, Some("orders.api:read"))), Some(ErrorCode::InvalidClient));
+        let suspended = Tenant {
+            suspension: paused(),
+            ..tenant()
+        };
+        assert_eq!(
+            error(&decide(&suspended, &client, Some("orders.api:read"))),
+            Some(ErrorCode::InvalidClient)
+        );
+        let disabled = Client {
+            suspension: paused(),
+            ..client
+        };
+        assert_eq!(
+            error(&decide(&tenant(), &disabled, Some("orders.api:read"))),
+            Some(ErrorCode::InvalidClient)
+        );
     }
 
     #[test]
     fn a_client_without_the_grant_is_unauthorized() {
         let mut client = client("orders.api:read");
         client.settings.grant_types.clear();
-        assert_eq!(error(&decide(&tenant(), &client, Some("orders.api:read"))), Some(ErrorCode::UnauthorizedClient));
+        assert_eq!(
+            error(&decide(&tenant(), &client, Some("orders.api:read"))),
+            Some(ErrorCode::UnauthorizedClient)
+        );
     }
 
     #[test]
     fn gates_come_in_order_and_end_at_the_first_refusal() {
-        let names = |decision: &Decision| decision.gates.iter().map(|gate| gate.name).collect::<Vec<_>>();
-        let good = decide(&tenant(), &client("orders.api:read"), Some("orders.api:read"));
+        let names = |decision: &Decision| {
+            decision
+                .gates
+                .iter()
+                .map(|gate| gate.name)
+                .collect::<Vec<_>>()
+        };
+        let good = decide(
+            &tenant(),
+            &client("orders.api:read"),
+            Some("orders.api:read"),
+        );
         assert_eq!(
             names(&good),
-            ["tenant_active", "client_active", "grant_allowed", "scope_named", "scopes_allowed", "scopes_exist"]
+            [
+                "tenant_active",
+                "client_active",
+                "grant_allowed",
+                "scope_named",
+                "scopes_allowed",
+                "scopes_exist"
+            ]
         );
         let refused = decide(&tenant(), &client("orders.api:read"), None);
-        assert_eq!(names(&refused), ["tenant_active", "client_active", "grant_allowed", "scope_named"]);
+        assert_eq!(
+            names(&refused),
+            [
+                "tenant_active",
+                "client_active",
+                "grant_allowed",
+                "scope_named"
+            ]
+        );
     }
 }

@@ -149,18 +149,28 @@ mod tests {
 
     #[test]
     fn an_id_survives_the_way_out_and_back() {
-        for uuid in [Uuid::nil(), Uuid::max(), Uuid::from_u128(0x0192_f0a1_b2c3_7d4e_8f5a_6b7c_8d9e_0f1a)] {
+        for uuid in [
+            Uuid::nil(),
+            Uuid::max(),
+            Uuid::from_u128(0x0192_f0a1_b2c3_7d4e_8f5a_6b7c_8d9e_0f1a),
+        ] {
             let id = ClientId::from_uuid(uuid);
             assert_eq!(id.to_string().parse::<ClientId>(), Ok(id));
             assert_eq!(id.to_string().len(), "cli_".len() + 26);
         }
-        assert_eq!(ClientId::from_uuid(Uuid::max()).to_string(), "cli_7zzzzzzzzzzzzzzzzzzzzzzzzz");
+        assert_eq!(
+            ClientId::from_uuid(Uuid::max()).to_string(),
+            "cli_7zzzzzzzzzzzzzzzzzzzzzzzzz"
+        );
     }
 
     #[test]
     fn the_id_of_another_kind_is_refused() {
         let tenant = TenantId::from_uuid(Uuid::from_u128(7)).to_string();
-        assert_eq!(tenant.parse::<ClientId>(), Err(ParseIdError::Prefix { expected: "cli" }));
+        assert_eq!(
+            tenant.parse::<ClientId>(),
+            Err(ParseIdError::Prefix { expected: "cli" })
+        );
     }
 
     #[test]
@@ -168,10 +178,27 @@ mod tests {
         let good = ClientId::from_uuid(Uuid::from_u128(7)).to_string();
         let upper = format!("cli_{}", good[4..].to_uppercase());
         let overflow = format!("cli_8{}", &good[5..]);
-        for bad in ["", "cli", "cli_", "cli_0", &good[..29], &format!("{good}0"), &upper, &overflow, "cli_ⅷ00000000000000000000000"] {
-            assert!(bad.parse::<ClientId>().is_err() || bad == good, "{bad} was taken for an id");
+        for bad in [
+            "",
+            "cli",
+            "cli_",
+            "cli_0",
+            &good[..29],
+            &format!("{good}0"),
+            &upper,
+            &overflow,
+            "cli_ⅷ00000000000000000000000",
+        ] {
+            assert!(
+                bad.parse::<ClientId>().is_err() || bad == good,
+                "{bad} was taken for an id"
+            );
         }
-        assert!(format!("cli_{}", "u".repeat(26)).parse::<ClientId>().is_err());
+        assert!(
+            format!("cli_{}", "u".repeat(26))
+                .parse::<ClientId>()
+                .is_err()
+        );
     }
 
     #[test]

@@ -8,7 +8,11 @@ pub struct AccessTokenLifetime(u32);
 
 /// A lifetime outside its bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("must be between {} and {} seconds", AccessTokenLifetime::SHORTEST, AccessTokenLifetime::LONGEST)]
+#[error(
+    "must be between {} and {} seconds",
+    AccessTokenLifetime::SHORTEST,
+    AccessTokenLifetime::LONGEST
+)]
 pub struct LifetimeError;
 
 impl AccessTokenLifetime {
@@ -43,10 +47,17 @@ mod tests {
     #[test]
     fn client_14_access_token_lifetimes_have_bounds() {
         for good in [60, 61, 3_600, 86_400] {
-            assert_eq!(i64::from(AccessTokenLifetime::from_seconds(good).unwrap().seconds()), good);
+            assert_eq!(
+                i64::from(AccessTokenLifetime::from_seconds(good).unwrap().seconds()),
+                good
+            );
         }
         for bad in [-1, 0, 1, 59, 86_401, 1 << 31, i64::MAX, i64::MIN] {
-            assert_eq!(AccessTokenLifetime::from_seconds(bad), Err(LifetimeError), "{bad}");
+            assert_eq!(
+                AccessTokenLifetime::from_seconds(bad),
+                Err(LifetimeError),
+                "{bad}"
+            );
         }
     }
 }

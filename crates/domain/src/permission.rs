@@ -52,7 +52,10 @@ permissions! {
 impl Permission {
     /// Finds a permission by its name.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|permission| permission.as_str() == text)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|permission| permission.as_str() == text)
     }
 
     /// Whether it concerns the whole platform, and so can be held in the platform tenant alone.
@@ -68,7 +71,11 @@ impl Permission {
     /// The permission that a scope of the management API stands for.
     pub fn from_scope(scope: &ScopeToken) -> Option<Self> {
         let (key, name) = scope.as_str().split_once(':')?;
-        if key == MANAGEMENT_API_KEY { Self::parse(name) } else { None }
+        if key == MANAGEMENT_API_KEY {
+            Self::parse(name)
+        } else {
+            None
+        }
     }
 }
 
@@ -88,8 +95,17 @@ mod tests {
 
     #[test]
     fn a_scope_of_another_api_is_no_permission() {
-        for scope in ["clients.read", "orders.api:clients.read", "grantor:nothing", "grantor.x:clients.read"] {
-            assert_eq!(Permission::from_scope(&ScopeToken::parse(scope).unwrap()), None, "{scope}");
+        for scope in [
+            "clients.read",
+            "orders.api:clients.read",
+            "grantor:nothing",
+            "grantor.x:clients.read",
+        ] {
+            assert_eq!(
+                Permission::from_scope(&ScopeToken::parse(scope).unwrap()),
+                None,
+                "{scope}"
+            );
         }
     }
 }

@@ -24,7 +24,9 @@ pub struct PrivateServerKey(String);
 
 /// Why a key was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("must be 3 to 64 characters of a-z, 0-9, `-` and at least one `.` inside, such as `orders.api`")]
+#[error(
+    "must be 3 to 64 characters of a-z, 0-9, `-` and at least one `.` inside, such as `orders.api`"
+)]
 pub struct ServerKeyError;
 
 impl PrivateServerKey {
@@ -33,8 +35,14 @@ impl PrivateServerKey {
         let good = (3..=64).contains(&text.len())
             && text.contains('.')
             && text.split('.').all(|label| !label.is_empty())
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b));
-        if good { Ok(Self(text.to_owned())) } else { Err(ServerKeyError) }
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b));
+        if good {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ServerKeyError)
+        }
     }
 
     /// The key itself.
@@ -124,7 +132,9 @@ impl Catalogue {
     }
 
     fn owner_of(&self, scope: &ScopeToken) -> Option<&ResourceServer> {
-        self.servers.iter().find(|server| server.scopes.contains_key(scope))
+        self.servers
+            .iter()
+            .find(|server| server.scopes.contains_key(scope))
     }
 
     /// Audiences and lifetime for a token with these scopes; scopes that do not exist count for nothing.
@@ -139,7 +149,10 @@ impl Catalogue {
                     Verification::Introspection => None,
                     Verification::Signature => Some(AccessTokenLifetime::SIGNATURE_VERIFIED_CAP),
                 };
-                (server.identifier.as_str(), lowest(server.lifetime_cap, by_signature))
+                (
+                    server.identifier.as_str(),
+                    lowest(server.lifetime_cap, by_signature),
+                )
             } else {
                 continue;
             };
@@ -148,7 +161,10 @@ impl Catalogue {
                 audiences.push(audience.to_owned());
             }
         }
-        Reach { audiences, lifetime_cap }
+        Reach {
+            audiences,
+            lifetime_cap,
+        }
     }
 
     /// Whether a client may introspect a token for these audiences.
@@ -198,7 +214,17 @@ pub(crate) mod tests {
         for good in ["orders.api", "a.b", "eu-1.orders.api"] {
             assert!(PrivateServerKey::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", "orders", ".api", "orders.", "a..b", "Orders.api", "orders.api:x", "órders.api", "a.b c"] {
+        for bad in [
+            "",
+            "orders",
+            ".api",
+            "orders.",
+            "a..b",
+            "Orders.api",
+            "orders.api:x",
+            "órders.api",
+            "a.b c",
+        ] {
             assert!(PrivateServerKey::parse(bad).is_err(), "{bad}");
         }
     }
@@ -206,25 +232,43 @@ pub(crate) mod tests {
     #[test]
     fn pause_4_a_server_that_verifies_signatures_caps_lifetimes() {
         let scopes = Scopes::parse("orders.api:read").unwrap();
-        let reach = |server| Catalogue::new(vec![server]).reach(&scopes).lifetime_cap.map(AccessTokenLifetime::seconds);
+        let reach = |server| {
+            Catalogue::new(vec![server])
+                .reach(&scopes)
+                .lifetime_cap
+                .map(AccessTokenLifetime::seconds)
+        };
         assert_eq!(reach(orders(Verification::Introspection, None)), None);
-        assert_eq!(reach(orders(Verification::Introspection, Some(300))), Some(300));
+        assert_eq!(
+            reach(orders(Verification::Introspection, Some(300))),
+            Some(300)
+        );
         assert_eq!(reach(orders(Verification::Signature, None)), Some(600));
         assert_eq!(reach(orders(Verification::Signature, Some(300))), Some(300));
-        assert_eq!(reach(orders(Verification::Signature, Some(3_600))), Some(600));
+        assert_eq!(
+            reach(orders(Verification::Signature, Some(3_600))),
+            Some(600)
+        );
     }
 
     #[test]
     fn a_token_may_have_several_audiences_each_once() {
         let catalogue = Catalogue::new(vec![orders(Verification::Introspection, None)]);
-        let scopes = Scopes::parse("grantor:clients.read orders.api:read orders.api:write").unwrap();
-        assert_eq!(catalogue.reach(&scopes).audiences, ["urn:grantor:api", "https://orders.example"]);
+        let scopes =
+            Scopes::parse("grantor:clients.read orders.api:read orders.api:write").unwrap();
+        assert_eq!(
+            catalogue.reach(&scopes).audiences,
+            ["urn:grantor:api", "https://orders.example"]
+        );
     }
 
     #[test]
     fn only_named_clients_introspect() {
         let catalogue = Catalogue::new(vec![orders(Verification::Introspection, None)]);
-        let (named, other) = (ClientId::from_uuid(Uuid::from_u128(2)), ClientId::from_uuid(Uuid::from_u128(3)));
+        let (named, other) = (
+            ClientId::from_uuid(Uuid::from_u128(2)),
+            ClientId::from_uuid(Uuid::from_u128(3)),
+        );
         let audience = ["https://orders.example".to_owned()];
         assert!(catalogue.may_introspect(named, &audience));
         assert!(!catalogue.may_introspect(other, &audience));

@@ -24,8 +24,14 @@ pub enum BuiltInRole {
 
 impl BuiltInRole {
     /// All of them.
-    pub const ALL: &[Self] =
-        &[Self::Owner, Self::Admin, Self::Developer, Self::Support, Self::Member, Self::Operator];
+    pub const ALL: &[Self] = &[
+        Self::Owner,
+        Self::Admin,
+        Self::Developer,
+        Self::Support,
+        Self::Member,
+        Self::Operator,
+    ];
 
     /// The name, as in `admin`.
     pub const fn as_str(self) -> &'static str {
@@ -51,7 +57,10 @@ impl BuiltInRole {
             // role_3: owners and admins hold every permission of their subtree.
             Self::Owner | Self::Admin => !permission.is_for_operators(),
             Self::Support => {
-                matches!(permission, Permission::ClientsRead | Permission::ClientsDisable)
+                matches!(
+                    permission,
+                    Permission::ClientsRead | Permission::ClientsDisable
+                )
             }
             Self::Developer | Self::Member => false,
         }
@@ -84,8 +93,14 @@ mod tests {
     fn role_1_each_role_permits_what_it_says() {
         for permission in Permission::ALL {
             assert!(BuiltInRole::Operator.permits(*permission));
-            assert_eq!(BuiltInRole::Owner.permits(*permission), !permission.is_for_operators());
-            assert_eq!(BuiltInRole::Admin.permits(*permission), !permission.is_for_operators());
+            assert_eq!(
+                BuiltInRole::Owner.permits(*permission),
+                !permission.is_for_operators()
+            );
+            assert_eq!(
+                BuiltInRole::Admin.permits(*permission),
+                !permission.is_for_operators()
+            );
             assert!(!BuiltInRole::Member.permits(*permission));
         }
         assert!(BuiltInRole::Support.permits(Permission::ClientsDisable));

@@ -58,7 +58,10 @@ mod tests {
     use super::*;
 
     fn pause() -> Option<Pause> {
-        Some(Pause { since: DateTime::UNIX_EPOCH, reason: None })
+        Some(Pause {
+            since: DateTime::UNIX_EPOCH,
+            reason: None,
+        })
     }
 
     fn at(sequence: i64) -> Position {
@@ -68,18 +71,39 @@ mod tests {
     #[test]
     fn pause_1_any_one_of_them_suspends() {
         assert!(!Suspension::default().is_suspended());
-        assert!(Suspension { by_tenant: pause(), ..Suspension::default() }.is_suspended());
-        assert!(Suspension { by_operator: pause(), ..Suspension::default() }.is_suspended());
-        let deleted = Suspension { deleted_at: Some(DateTime::UNIX_EPOCH), ..Suspension::default() };
+        assert!(
+            Suspension {
+                by_tenant: pause(),
+                ..Suspension::default()
+            }
+            .is_suspended()
+        );
+        assert!(
+            Suspension {
+                by_operator: pause(),
+                ..Suspension::default()
+            }
+            .is_suspended()
+        );
+        let deleted = Suspension {
+            deleted_at: Some(DateTime::UNIX_EPOCH),
+            ..Suspension::default()
+        };
         assert!(deleted.is_suspended());
     }
 
     #[test]
     fn a_cut_kills_what_was_decided_before_it_and_nothing_after() {
-        let cut = Suspension { cut_below: 10, ..Suspension::default() };
+        let cut = Suspension {
+            cut_below: 10,
+            ..Suspension::default()
+        };
         assert!(cut.stops(at(0)));
         assert!(cut.stops(at(9)));
-        assert!(!cut.stops(at(10)), "the decision had seen the change that cut");
+        assert!(
+            !cut.stops(at(10)),
+            "the decision had seen the change that cut"
+        );
         assert!(!cut.stops(at(11)));
     }
 }

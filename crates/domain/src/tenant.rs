@@ -33,7 +33,11 @@ pub struct Tenant {
 impl Tenant {
     /// What a console shows of the tenant's state.
     pub fn status(&self) -> TenantStatus {
-        if self.suspension.is_suspended() { TenantStatus::Suspended } else { TenantStatus::Active }
+        if self.suspension.is_suspended() {
+            TenantStatus::Suspended
+        } else {
+            TenantStatus::Active
+        }
     }
 }
 

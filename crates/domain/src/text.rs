@@ -26,7 +26,9 @@ pub enum TextError {
         code: u32,
     },
     /// A character that is invisible or turns the direction of writing.
-    #[error("must not contain invisible or direction-changing characters (found U+{code:04X}); remove it")]
+    #[error(
+        "must not contain invisible or direction-changing characters (found U+{code:04X}); remove it"
+    )]
     Invisible {
         /// The character's code point.
         code: u32,
@@ -166,7 +168,15 @@ mod tests {
 
     #[test]
     fn names_of_all_scripts_are_taken() {
-        for name in ["Nightly export", "Überweisung", "夜間エクスポート", "تصدير", "a", "O'Brien; DROP TABLE clients;--", "100% _legal_"] {
+        for name in [
+            "Nightly export",
+            "Überweisung",
+            "夜間エクスポート",
+            "تصدير",
+            "a",
+            "O'Brien; DROP TABLE clients;--",
+            "100% _legal_",
+        ] {
             assert_eq!(ClientName::parse(name).unwrap().as_str(), name);
         }
     }
@@ -176,13 +186,34 @@ mod tests {
         assert_eq!(ClientName::parse("").unwrap_err(), TextError::Empty);
         assert_eq!(ClientName::parse("   ").unwrap_err(), TextError::Empty);
         assert_eq!(ClientName::parse(" a").unwrap_err(), TextError::Untrimmed);
-        assert_eq!(ClientName::parse("a\0b").unwrap_err(), TextError::Control { code: 0 });
-        assert_eq!(ClientName::parse("a\nb").unwrap_err(), TextError::Control { code: 10 });
-        assert_eq!(ClientName::parse("a\u{85}b").unwrap_err(), TextError::Control { code: 0x85 });
-        assert_eq!(ClientName::parse("pay\u{202E}lap").unwrap_err(), TextError::Invisible { code: 0x202E });
-        assert_eq!(ClientName::parse("a\u{200B}b").unwrap_err(), TextError::Invisible { code: 0x200B });
-        assert_eq!(ClientName::parse(&"x".repeat(101)).unwrap_err(), TextError::TooLong { limit: 100 });
-        assert_eq!(ClientName::parse(&"x".repeat(1 << 20)).unwrap_err(), TextError::TooLong { limit: 100 });
+        assert_eq!(
+            ClientName::parse("a\0b").unwrap_err(),
+            TextError::Control { code: 0 }
+        );
+        assert_eq!(
+            ClientName::parse("a\nb").unwrap_err(),
+            TextError::Control { code: 10 }
+        );
+        assert_eq!(
+            ClientName::parse("a\u{85}b").unwrap_err(),
+            TextError::Control { code: 0x85 }
+        );
+        assert_eq!(
+            ClientName::parse("pay\u{202E}lap").unwrap_err(),
+            TextError::Invisible { code: 0x202E }
+        );
+        assert_eq!(
+            ClientName::parse("a\u{200B}b").unwrap_err(),
+            TextError::Invisible { code: 0x200B }
+        );
+        assert_eq!(
+            ClientName::parse(&"x".repeat(101)).unwrap_err(),
+            TextError::TooLong { limit: 100 }
+        );
+        assert_eq!(
+            ClientName::parse(&"x".repeat(1 << 20)).unwrap_err(),
+            TextError::TooLong { limit: 100 }
+        );
         assert!(ClientName::parse(&"界".repeat(100)).is_ok());
     }
 
@@ -195,10 +226,26 @@ mod tests {
 
     #[test]
     fn mail_addresses() {
-        for good in ["a@b.example", "first.last+tag@sub.example.com", "ops@localhost", "ü@münchen.example"] {
+        for good in [
+            "a@b.example",
+            "first.last+tag@sub.example.com",
+            "ops@localhost",
+            "ü@münchen.example",
+        ] {
             assert!(EmailAddress::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", "a", "a@", "@b.example", "a@b..example", "a b@c.example", "a@b.example\n", "a@-b.example", "<a@b.example>", "a@b@c.example"] {
+        for bad in [
+            "",
+            "a",
+            "a@",
+            "@b.example",
+            "a@b..example",
+            "a b@c.example",
+            "a@b.example\n",
+            "a@-b.example",
+            "<a@b.example>",
+            "a@b@c.example",
+        ] {
             assert!(EmailAddress::parse(bad).is_err(), "{bad}");
         }
     }

@@ -76,7 +76,11 @@ pub struct TokenSurroundings<'a> {
 
 impl AccessToken {
     /// Decides whether the token is good at `now`, and for which scopes.
-    pub fn check(&self, now: DateTime<Utc>, around: &TokenSurroundings<'_>) -> Result<Scopes, Inactive> {
+    pub fn check(
+        &self,
+        now: DateTime<Utc>,
+        around: &TokenSurroundings<'_>,
+    ) -> Result<Scopes, Inactive> {
         if self.expires_at <= now {
             return Err(Inactive::Expired);
         }
@@ -94,7 +98,11 @@ impl AccessToken {
         }
         // token_8: shrinking kills nothing, but what is not allowed now can't be used.
         let effective = self.scopes.intersection(around.allowed_now);
-        if effective.is_empty() { Err(Inactive::NoScopeLeft) } else { Ok(effective) }
+        if effective.is_empty() {
+            Err(Inactive::NoScopeLeft)
+        } else {
+            Ok(effective)
+        }
     }
 }
 
@@ -116,17 +124,35 @@ mod tests {
             issued_at: DateTime::UNIX_EPOCH,
             expires_at: DateTime::UNIX_EPOCH + TimeDelta::hours(1),
             revoked_at: None,
-            position: Position { epoch: 5, sequence: 10 },
+            position: Position {
+                epoch: 5,
+                sequence: 10,
+            },
             ip: None,
             user_agent: None,
         }
     }
 
-    fn check(token: &AccessToken, now: TimeDelta, tenant: &Suspension, client: &Suspension, allowed: &str) -> Result<Scopes, Inactive> {
-        let allowed_now = if allowed.is_empty() { Scopes::default() } else { Scopes::parse(allowed).unwrap() };
+    fn check(
+        token: &AccessToken,
+        now: TimeDelta,
+        tenant: &Suspension,
+        client: &Suspension,
+        allowed: &str,
+    ) -> Result<Scopes, Inactive> {
+        let allowed_now = if allowed.is_empty() {
+            Scopes::default()
+        } else {
+            Scopes::parse(allowed).unwrap()
+        };
         token.check(
             DateTime::UNIX_EPOCH + now,
-            &TokenSurroundings { epoch: 5, tenant, client, allowed_now: &allowed_now },
+            &TokenSurroundings {
+                epoch: 5,
+                tenant,
+                client,
+                allowed_now: &allowed_now,
+            },
         )
     }
 
@@ -137,43 +163,89 @@ mod tests {
         let (free, hour) = (Suspension::default(), TimeDelta::hours(1));
         let moment = TimeDelta::microseconds(1);
         assert!(check(&token(), hour - moment, &free, &free, BOTH).is_ok());
-        assert_eq!(check(&token(), hour, &free, &free, BOTH), Err(Inactive::Expired));
+        assert_eq!(
+            check(&token(), hour, &free, &free, BOTH),
+            Err(Inactive::Expired)
+        );
     }
 
     #[test]
     fn pause_2_and_3_a_paused_subject_stops_the_token_and_enabling_brings_it_back() {
         let free = Suspension::default();
         let paused = Suspension {
-            by_operator: Some(Pause { since: DateTime::UNIX_EPOCH, reason: None }),
+            by_operator: Some(Pause {
+                since: DateTime::UNIX_EPOCH,
+                reason: None,
+            }),
             ..Suspension::default()
         };
-        assert_eq!(check(&token(), TimeDelta::zero(), &paused, &free, BOTH), Err(Inactive::Tenant));
-        assert_eq!(check(&token(), TimeDelta::zero(), &free, &paused, BOTH), Err(Inactive::Client));
+        assert_eq!(
+            check(&token(), TimeDelta::zero(), &paused, &free, BOTH),
+            Err(Inactive::Tenant)
+        );
+        assert_eq!(
+            check(&token(), TimeDelta::zero(), &free, &paused, BOTH),
+            Err(Inactive::Client)
+        );
         assert!(check(&token(), TimeDelta::zero(), &free, &free, BOTH).is_ok());
     }
 
     #[test]
     fn token_2_revoked_or_cut_is_dead() {
         let free = Suspension::default();
-        let cut = Suspension { cut_below: 11, ..Suspension::default() };
-        let revoked = AccessToken { revoked_at: Some(DateTime::UNIX_EPOCH), ..token() };
-        assert_eq!(check(&revoked, TimeDelta::zero(), &free, &free, BOTH), Err(Inactive::Revoked));
-        assert_eq!(check(&token(), TimeDelta::zero(), &free, &cut, BOTH), Err(Inactive::Client));
-        assert_eq!(check(&token(), TimeDelta::zero(), &cut, &free, BOTH), Err(Inactive::Tenant));
+        let cut = Suspension {
+            cut_below: 11,
+            ..Suspension::default()
+        };
+        let revoked = AccessToken {
+            revoked_at: Some(DateTime::UNIX_EPOCH),
+            ..token()
+        };
+        assert_eq!(
+            check(&revoked, TimeDelta::zero(), &free, &free, BOTH),
+            Err(Inactive::Revoked)
+        );
+        assert_eq!(
+            check(&token(), TimeDelta::zero(), &free, &cut, BOTH),
+            Err(Inactive::Client)
+        );
+        assert_eq!(
+            check(&token(), TimeDelta::zero(), &cut, &free, BOTH),
+            Err(Inactive::Tenant)
+        );
     }
 
     #[test]
     fn after_a_restore_everything_issued_before_is_dead() {
         let free = Suspension::default();
-        let older = AccessToken { position: Position { epoch: 4, sequence: 10_000 }, ..token() };
-        assert_eq!(check(&older, TimeDelta::zero(), &free, &free, BOTH), Err(Inactive::OtherEpoch));
+        let older = AccessToken {
+            position: Position {
+                epoch: 4,
+                sequence: 10_000,
+            },
+            ..token()
+        };
+        assert_eq!(
+            check(&older, TimeDelta::zero(), &free, &free, BOTH),
+            Err(Inactive::OtherEpoch)
+        );
     }
 
     #[test]
     fn token_8_effective_scopes_are_those_still_allowed() {
         let free = Suspension::default();
-        let left = check(&token(), TimeDelta::zero(), &free, &free, "a.b:read c.d:else").unwrap();
+        let left = check(
+            &token(),
+            TimeDelta::zero(),
+            &free,
+            &free,
+            "a.b:read c.d:else",
+        )
+        .unwrap();
         assert_eq!(left, Scopes::parse("a.b:read").unwrap());
-        assert_eq!(check(&token(), TimeDelta::zero(), &free, &free, ""), Err(Inactive::NoScopeLeft));
+        assert_eq!(
+            check(&token(), TimeDelta::zero(), &free, &free, ""),
+            Err(Inactive::NoScopeLeft)
+        );
     }
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::error::StorageError;
 use crate::schema::audit_events;
-use crate::transaction::{Reads};
+use crate::transaction::Reads;
 
 /// An event as it stands in the log.
 #[derive(Debug, Clone)]

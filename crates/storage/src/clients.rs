@@ -49,8 +49,9 @@ impl ClientRow {
             .iter()
             .map(|grant| stored::word("grant type", grant, GrantType::parse))
             .collect::<Result<_, _>>()?;
-        let owner_name =
-            self.owner_name.map(|name| stored::parsed("owner's name", &name, PersonName::parse));
+        let owner_name = self
+            .owner_name
+            .map(|name| stored::parsed("owner's name", &name, PersonName::parse));
         Ok(Client {
             id: ClientId::from_uuid(self.id),
             organization: OrganizationId::from_uuid(self.organization_id),
@@ -67,11 +68,19 @@ impl ClientRow {
                 )?,
                 allowed_scopes: stored::scopes(&self.allowed_scopes)?,
                 require_requested_scopes: self.require_requested_scopes,
-                access_token_lifetime: AccessTokenLifetime::from_seconds(self.access_token_seconds.into())
-                    .map_err(|_| StorageError::corrupt("lifetime", self.access_token_seconds.to_string()))?,
+                access_token_lifetime: AccessTokenLifetime::from_seconds(
+                    self.access_token_seconds.into(),
+                )
+                .map_err(|_| {
+                    StorageError::corrupt("lifetime", self.access_token_seconds.to_string())
+                })?,
                 owner_contact: OwnerContact {
                     name: owner_name.transpose()?,
-                    email: stored::parsed("owner's address", &self.owner_email, EmailAddress::parse)?,
+                    email: stored::parsed(
+                        "owner's address",
+                        &self.owner_email,
+                        EmailAddress::parse,
+                    )?,
                 },
             },
             revision: self.revision,
@@ -103,13 +112,21 @@ pub fn insert(
             description: settings.description.as_str().to_owned(),
             client_type: settings.client_type.as_str().to_owned(),
             profile: settings.profile.as_str().to_owned(),
-            grant_types: settings.grant_types.iter().map(|grant| grant.as_str().to_owned()).collect(),
+            grant_types: settings
+                .grant_types
+                .iter()
+                .map(|grant| grant.as_str().to_owned())
+                .collect(),
             auth_method: settings.auth_method.as_str().to_owned(),
             allowed_scopes: settings.allowed_scopes.to_vec(),
             require_requested_scopes: settings.require_requested_scopes,
             access_token_seconds: i32::try_from(seconds)
                 .map_err(|_| StorageError::corrupt("lifetime", seconds.to_string()))?,
-            owner_name: settings.owner_contact.name.as_ref().map(|name| name.as_str().to_owned()),
+            owner_name: settings
+                .owner_contact
+                .name
+                .as_ref()
+                .map(|name| name.as_str().to_owned()),
             owner_email: settings.owner_contact.email.as_str().to_owned(),
             revision: 1,
             created_at: now,
@@ -139,7 +156,9 @@ pub fn find(
 
 #[diesel::dsl::auto_type]
 fn of_this_client() -> _ {
-    suspensions::tenant_id.eq(clients::tenant_id).and(suspensions::subject_id.eq(clients::id))
+    suspensions::tenant_id
+        .eq(clients::tenant_id)
+        .and(suspensions::subject_id.eq(clients::id))
 }
 
 /// Reads one client and keeps others from changing it until this change has ended.
@@ -155,7 +174,11 @@ pub fn find_for_change(
         .first(tx.connection())
         .optional()?;
     // Read after the lock was had: so it is what the change before this one left.
-    if locked.is_some() { find(tx, tenant, id) } else { Ok(None) }
+    if locked.is_some() {
+        find(tx, tenant, id)
+    } else {
+        Ok(None)
+    }
 }
 
 /// Reads up to `limit` clients in the order of their making, from after `after`.
@@ -264,7 +287,10 @@ pub fn secrets(
     let rows: Vec<SecretRow> = client_secrets::table
         .filter(client_secrets::tenant_id.eq(tenant.uuid()))
         .filter(client_secrets::client_id.eq(client.uuid()))
-        .order((client_secrets::revoked_at.is_null().desc(), client_secrets::id.desc()))
+        .order((
+            client_secrets::revoked_at.is_null().desc(),
+            client_secrets::id.desc(),
+        ))
         .limit(20)
         .select(SecretRow::as_select())
         .load(tx.connection())?;

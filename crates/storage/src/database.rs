@@ -69,7 +69,12 @@ fn opening(role: &str, tenant: Option<grantor_domain::ids::TenantId>, read_only:
 impl Database {
     /// Prepares the pools. No connection is made yet.
     pub fn new(options: DatabaseOptions) -> Self {
-        let DatabaseOptions { url, pool_size, deadline, entropy } = options;
+        let DatabaseOptions {
+            url,
+            pool_size,
+            deadline,
+            entropy,
+        } = options;
         // The statement gives up before the call does, so that mostly PostgreSQL itself ends it.
         let statement_timeout = deadline.mul_f32(0.8);
         Self {
@@ -83,7 +88,10 @@ impl Database {
     /// The same database by the connections that are kept for revocation and health.
     #[must_use]
     pub fn reserved(&self) -> Self {
-        Self { lane: self.reserved.clone(), ..self.clone() }
+        Self {
+            lane: self.reserved.clone(),
+            ..self.clone()
+        }
     }
 
     /// The randomness that ids are made from.
@@ -100,7 +108,9 @@ impl Database {
     {
         let opening = opening(scope.role(), scope.tenant(), true);
         self.run(opening, move |link| {
-            Ok(Ending::Commit(work(&mut ReadTx { connection: &mut link.connection })?))
+            Ok(Ending::Commit(work(&mut ReadTx {
+                connection: &mut link.connection,
+            })?))
         })
         .await
     }
@@ -158,7 +168,9 @@ impl Database {
         F: FnOnce(&mut FlowTx<'_>) -> Result<T, E> + Send + 'static,
     {
         self.run(opening("grantor_fast", None, false), move |link| {
-            Ok(Ending::Commit(work(&mut FlowTx { connection: &mut link.connection })?))
+            Ok(Ending::Commit(work(&mut FlowTx {
+                connection: &mut link.connection,
+            })?))
         })
         .await
     }
@@ -170,7 +182,10 @@ impl Database {
         now: DateTime<Utc>,
     ) -> Result<crate::partitions::Kept, StorageError> {
         self.run(opening(scope.role(), None, false), move |link| {
-            Ok(Ending::Commit(crate::partitions::keep_now(&mut link.connection, now)?))
+            Ok(Ending::Commit(crate::partitions::keep_now(
+                &mut link.connection,
+                now,
+            )?))
         })
         .await
     }
@@ -205,7 +220,6 @@ impl Database {
     }
 }
 
-
 enum Ending<T> {
     Commit(T),
     RollBack(T),
@@ -232,7 +246,9 @@ fn run_blocking<T, E: From<StorageError>>(
             };
         }
         // The caller has gone: what it was not told must not take effect.
-        Ok(Ending::Commit(_)) => Err(StorageError::Unavailable("the work took too long".into()).into()),
+        Ok(Ending::Commit(_)) => {
+            Err(StorageError::Unavailable("the work took too long".into()).into())
+        }
         Ok(Ending::RollBack(value)) => Ok(value),
         Err(error) => Err(error),
     };
@@ -250,7 +266,9 @@ fn begin(
     until: Instant,
 ) -> Result<r2d2::PooledConnection<crate::link::LinkMaker>, StorageError> {
     loop {
-        let left = until.saturating_duration_since(Instant::now()).min(CHECKOUT);
+        let left = until
+            .saturating_duration_since(Instant::now())
+            .min(CHECKOUT);
         let mut link = pool
             .get_timeout(left)
             .map_err(|error| StorageError::Unavailable(format!("no connection: {error}")))?;

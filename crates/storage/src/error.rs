@@ -38,7 +38,10 @@ impl StorageError {
     }
 
     pub(crate) fn corrupt(what: &'static str, value: impl Into<String>) -> Self {
-        Self::Corrupt { what, value: value.into() }
+        Self::Corrupt {
+            what,
+            value: value.into(),
+        }
     }
 }
 
@@ -46,7 +49,9 @@ impl From<DieselError> for StorageError {
     fn from(error: DieselError) -> Self {
         let DieselError::DatabaseError(kind, details) = &error else {
             return match error {
-                DieselError::BrokenTransactionManager => Self::Unavailable("the connection broke".into()),
+                DieselError::BrokenTransactionManager => {
+                    Self::Unavailable("the connection broke".into())
+                }
                 other => Self::Statement(other),
             };
         };
@@ -57,8 +62,12 @@ impl From<DieselError> for StorageError {
             DatabaseErrorKind::ClosedConnection
             | DatabaseErrorKind::UnableToSendCommand
             | DatabaseErrorKind::ReadOnlyTransaction
-            | DatabaseErrorKind::SerializationFailure => Self::Unavailable(details.message().to_owned()),
-            _ if passes_by_itself(details.message()) => Self::Unavailable(details.message().to_owned()),
+            | DatabaseErrorKind::SerializationFailure => {
+                Self::Unavailable(details.message().to_owned())
+            }
+            _ if passes_by_itself(details.message()) => {
+                Self::Unavailable(details.message().to_owned())
+            }
             _ => Self::Statement(error),
         }
     }

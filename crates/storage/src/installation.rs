@@ -38,7 +38,9 @@ pub enum UnfitDatabase {
         role: String,
     },
     /// Migrations are missing.
-    #[error("the database is not migrated ({missing} migrations are missing); run `grantor migrate` first")]
+    #[error(
+        "the database is not migrated ({missing} migrations are missing); run `grantor migrate` first"
+    )]
     NotMigrated {
         /// How many.
         missing: usize,
@@ -93,7 +95,15 @@ pub fn check_fitness(url: &str) -> Result<(), UnfitDatabase> {
     )
     .get_result(&mut connection)
     .map_err(|error| unreachable(&error))?;
-    let RoleFacts { role, superuser, bypasses, owns, migrated, old, version } = facts;
+    let RoleFacts {
+        role,
+        superuser,
+        bypasses,
+        owns,
+        migrated,
+        old,
+        version,
+    } = facts;
     if old {
         return Err(UnfitDatabase::TooOld { found: version });
     }
@@ -107,7 +117,9 @@ pub fn check_fitness(url: &str) -> Result<(), UnfitDatabase> {
         }
     }
     if !migrated {
-        return Err(UnfitDatabase::NotMigrated { missing: migrate::known_versions().len() });
+        return Err(UnfitDatabase::NotMigrated {
+            missing: migrate::known_versions().len(),
+        });
     }
     let Membership { member, inherits } = diesel::sql_query(
         "SELECT bool_and(pg_has_role(name, 'MEMBER')) AS member, bool_or(pg_has_role(name, 'USAGE')) AS inherits \
@@ -130,7 +142,11 @@ pub fn check_fitness(url: &str) -> Result<(), UnfitDatabase> {
 }
 
 /// Writes the one row of the installation.
-pub fn insert(tx: &mut ChangeTx<'_>, epoch: i64, master_key_check: &[u8]) -> Result<(), StorageError> {
+pub fn insert(
+    tx: &mut ChangeTx<'_>,
+    epoch: i64,
+    master_key_check: &[u8],
+) -> Result<(), StorageError> {
     let now = tx.now();
     diesel::insert_into(installation::table)
         .values((
@@ -144,14 +160,20 @@ pub fn insert(tx: &mut ChangeTx<'_>, epoch: i64, master_key_check: &[u8]) -> Res
 
 /// The epoch that tokens are stored with; none before the bootstrap.
 pub(crate) fn epoch(tx: &mut impl Reads) -> Result<i64, StorageError> {
-    let epoch: Option<i64> =
-        installation::table.select(installation::epoch).first(tx.connection()).optional()?;
-    epoch.ok_or_else(|| StorageError::Unavailable("the installation is not bootstrapped yet".into()))
+    let epoch: Option<i64> = installation::table
+        .select(installation::epoch)
+        .first(tx.connection())
+        .optional()?;
+    epoch
+        .ok_or_else(|| StorageError::Unavailable("the installation is not bootstrapped yet".into()))
 }
 
 /// The sealed value by which a server knows that its master key is the installation's.
 pub fn master_key_check(tx: &mut impl Reads) -> Result<Option<Vec<u8>>, StorageError> {
-    Ok(installation::table.select(installation::master_key_check).first(tx.connection()).optional()?)
+    Ok(installation::table
+        .select(installation::master_key_check)
+        .first(tx.connection())
+        .optional()?)
 }
 
 /// Stores the value anew, under the current master key.

@@ -41,7 +41,9 @@ pub(crate) fn with_deadlines(url: &str) -> String {
     let deadlines = "connect_timeout=2&tcp_user_timeout=5000&keepalives_idle=10&keepalives_interval=3\
                      &keepalives_count=3&application_name=grantor";
     let (address, own) = url.split_once('?').unwrap_or((url, ""));
-    format!("{address}?{deadlines}&{own}").trim_end_matches('&').to_owned()
+    format!("{address}?{deadlines}&{own}")
+        .trim_end_matches('&')
+        .to_owned()
 }
 
 impl r2d2::ManageConnection for LinkMaker {
@@ -52,7 +54,10 @@ impl r2d2::ManageConnection for LinkMaker {
         let mut connection = PgConnection::establish(&self.url)
             .map_err(|error| StorageError::Unavailable(error.to_string()))?;
         connection.batch_execute(&self.set_up)?;
-        Ok(Link { connection, broken: false })
+        Ok(Link {
+            connection,
+            broken: false,
+        })
     }
 
     fn is_valid(&self, link: &mut Link) -> Result<(), StorageError> {

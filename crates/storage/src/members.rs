@@ -9,7 +9,11 @@ use crate::schema::members;
 use crate::transaction::{ChangeTx, Subject};
 
 /// Makes a member.
-pub fn insert(tx: &mut ChangeTx<'_>, tenant: TenantId, member: &NewMember) -> Result<(), StorageError> {
+pub fn insert(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    member: &NewMember,
+) -> Result<(), StorageError> {
     let now = tx.now();
     diesel::insert_into(members::table)
         .values((

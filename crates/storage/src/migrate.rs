@@ -21,7 +21,9 @@ pub enum MigrateError {
     #[error("a migration failed: {0}")]
     Migration(String),
     /// The address of the servers names no role.
-    #[error("GRANTOR_DATABASE_URL names no role: write it as postgresql://ROLE:PASSWORD@HOST/DATABASE")]
+    #[error(
+        "GRANTOR_DATABASE_URL names no role: write it as postgresql://ROLE:PASSWORD@HOST/DATABASE"
+    )]
     NoRole,
 }
 
@@ -57,7 +59,9 @@ fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> MigrateError {
 /// Applies what is missing; tells the names.
 pub fn up(owner_url: &str) -> Result<Vec<String>, MigrateError> {
     let mut connection = connect_alone(owner_url)?;
-    let applied = connection.run_pending_migrations(MIGRATIONS).map_err(failed)?;
+    let applied = connection
+        .run_pending_migrations(MIGRATIONS)
+        .map_err(failed)?;
     let names = applied.iter().map(ToString::to_string).collect();
     // Servers look here whether the schema is as new as they are.
     connection.batch_execute("GRANT SELECT ON __diesel_schema_migrations TO PUBLIC")?;
@@ -70,7 +74,9 @@ pub fn down(owner_url: &str) -> Result<Option<String>, MigrateError> {
     if connection.applied_migrations().map_err(failed)?.is_empty() {
         return Ok(None);
     }
-    let taken_back = connection.revert_last_migration(MIGRATIONS).map_err(failed)?;
+    let taken_back = connection
+        .revert_last_migration(MIGRATIONS)
+        .map_err(failed)?;
     Ok(Some(taken_back.to_string()))
 }
 
@@ -80,7 +86,10 @@ pub fn status(url: &str) -> Result<Vec<MigrationState>, MigrateError> {
     let applied = applied(&mut connection)?;
     Ok(known_versions()
         .into_iter()
-        .map(|name| MigrationState { applied: applied.iter().any(|known| name.starts_with(known)), name })
+        .map(|name| MigrationState {
+            applied: applied.iter().any(|known| name.starts_with(known)),
+            name,
+        })
         .collect())
 }
 
@@ -96,15 +105,17 @@ fn applied(connection: &mut PgConnection) -> Result<Vec<String>, MigrateError> {
         #[diesel(sql_type = Bool)]
         there: bool,
     }
-    let Exists { there } =
-        diesel::sql_query("SELECT to_regclass('grantor.__diesel_schema_migrations') IS NOT NULL AS there")
-            .get_result(connection)?;
+    let Exists { there } = diesel::sql_query(
+        "SELECT to_regclass('grantor.__diesel_schema_migrations') IS NOT NULL AS there",
+    )
+    .get_result(connection)?;
     if !there {
         return Ok(Vec::new());
     }
-    let versions: Vec<Version> =
-        diesel::sql_query("SELECT version::text AS version FROM grantor.__diesel_schema_migrations")
-            .load(connection)?;
+    let versions: Vec<Version> = diesel::sql_query(
+        "SELECT version::text AS version FROM grantor.__diesel_schema_migrations",
+    )
+    .load(connection)?;
     Ok(versions.into_iter().map(|row| row.version).collect())
 }
 
@@ -113,7 +124,10 @@ pub(crate) fn known_versions() -> Vec<String> {
     use diesel::migration::MigrationSource;
     let known: Vec<Box<dyn diesel::migration::Migration<diesel::pg::Pg>>> =
         MIGRATIONS.migrations().unwrap_or_default();
-    let mut names: Vec<String> = known.iter().map(|migration| migration.name().to_string()).collect();
+    let mut names: Vec<String> = known
+        .iter()
+        .map(|migration| migration.name().to_string())
+        .collect();
     names.sort();
     names
 }
@@ -151,7 +165,9 @@ pub fn admit_server_role(
     .get_result(&mut connection)?;
     let name = quoted(role, '"');
     if !there {
-        let password = password.map(|text| format!(" PASSWORD {}", literal(text))).unwrap_or_default();
+        let password = password
+            .map(|text| format!(" PASSWORD {}", literal(text)))
+            .unwrap_or_default();
         connection.batch_execute(&format!("CREATE ROLE {name} LOGIN NOINHERIT{password}"))?;
     }
     // Before version 16 whether a role inherits is a property of the role itself.
@@ -163,9 +179,38 @@ pub fn admit_server_role(
     Ok(())
 }
 
+/// Makes, as a superuser, the role that owns the schema and its database, where they are not there yet.
+pub fn prepare(superuser_url: &str, owner: &str, database: &str) -> Result<(), MigrateError> {
+    #[derive(QueryableByName)]
+    struct Facts {
+        #[diesel(sql_type = Bool)]
+        role: bool,
+        #[diesel(sql_type = Bool)]
+        database: bool,
+    }
+    let mut connection = connect(superuser_url)?;
+    let facts: Facts = diesel::sql_query(
+        "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS role, \
+                EXISTS (SELECT FROM pg_database WHERE datname = $2) AS database",
+    )
+    .bind::<Text, _>(owner)
+    .bind::<Text, _>(database)
+    .get_result(&mut connection)?;
+    let (owner, database) = (quoted(owner, '"'), quoted(database, '"'));
+    if !facts.role {
+        connection.batch_execute(&format!("CREATE ROLE {owner} LOGIN CREATEROLE"))?;
+    }
+    if !facts.database {
+        connection.batch_execute(&format!("CREATE DATABASE {database} OWNER {owner}"))?;
+    }
+    Ok(())
+}
+
 fn quoted(text: &str, mark: char) -> String {
-    let doubled: String =
-        text.chars().flat_map(|c| std::iter::repeat_n(c, if c == mark { 2 } else { 1 })).collect();
+    let doubled: String = text
+        .chars()
+        .flat_map(|c| std::iter::repeat_n(c, if c == mark { 2 } else { 1 }))
+        .collect();
     format!("{mark}{doubled}{mark}")
 }
 

@@ -26,13 +26,20 @@ pub struct Kept {
 
 /// Makes the partitions that will be needed, and drops those that are over by both clocks.
 pub async fn keep(database: &Database, now: DateTime<Utc>) -> Result<Kept, StorageError> {
-    database.keep_partitions(Scope::Platform(None::<TenantId>), now).await
+    database
+        .keep_partitions(Scope::Platform(None::<TenantId>), now)
+        .await
 }
 
-pub(crate) fn keep_now(connection: &mut PgConnection, now: DateTime<Utc>) -> Result<Kept, StorageError> {
-    Ok(diesel::sql_query("SELECT made, dropped, postponed FROM keep_partitions($1)")
-        .bind::<Timestamptz, _>(now)
-        .get_result(connection)?)
+pub(crate) fn keep_now(
+    connection: &mut PgConnection,
+    now: DateTime<Utc>,
+) -> Result<Kept, StorageError> {
+    Ok(
+        diesel::sql_query("SELECT made, dropped, postponed FROM keep_partitions($1)")
+            .bind::<Timestamptz, _>(now)
+            .get_result(connection)?,
+    )
 }
 
 /// The lowest id that a time allows, as partitions are bounded by it.

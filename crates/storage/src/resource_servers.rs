@@ -22,7 +22,9 @@ pub fn insert(
     server: &ResourceServer,
 ) -> Result<(), StorageError> {
     let now = tx.now();
-    let cap = server.lifetime_cap.and_then(|cap| i32::try_from(cap.seconds()).ok());
+    let cap = server
+        .lifetime_cap
+        .and_then(|cap| i32::try_from(cap.seconds()).ok());
     let connection = tx.touching(tenant, Subject::ResourceServer(server.id))?;
     diesel::insert_into(resource_servers::table)
         .values((
@@ -49,7 +51,9 @@ pub fn insert(
             )
         })
         .collect();
-    diesel::insert_into(resource_server_scopes::table).values(scopes).execute(connection)?;
+    diesel::insert_into(resource_server_scopes::table)
+        .values(scopes)
+        .execute(connection)?;
     let introspectors: Vec<_> = server
         .introspectors
         .iter()
@@ -61,7 +65,9 @@ pub fn insert(
             )
         })
         .collect();
-    diesel::insert_into(resource_server_introspectors::table).values(introspectors).execute(connection)?;
+    diesel::insert_into(resource_server_introspectors::table)
+        .values(introspectors)
+        .execute(connection)?;
     Ok(())
 }
 
@@ -91,7 +97,10 @@ pub fn catalogue(tx: &mut impl Reads, tenant: TenantId) -> Result<Catalogue, Sto
         ))
         .load(connection)?;
     for (server, client) in stored_introspectors {
-        introspectors.entry(server).or_default().push(ClientId::from_uuid(client));
+        introspectors
+            .entry(server)
+            .or_default()
+            .push(ClientId::from_uuid(client));
     }
     let servers: Vec<(Uuid, String, String, String, String, Option<i32>)> = resource_servers::table
         .filter(resource_servers::tenant_id.eq(tenant.uuid()))

@@ -66,3 +66,20 @@ pub fn of_client(
         })
         .collect()
 }
+
+/// The client that has held a role for the longest time, if any does.
+pub fn first_client_with(
+    tx: &mut impl Reads,
+    tenant: TenantId,
+    role: BuiltInRole,
+) -> Result<Option<ClientId>, StorageError> {
+    let client: Option<Option<Uuid>> = role_assignments::table
+        .filter(role_assignments::tenant_id.eq(tenant.uuid()))
+        .filter(role_assignments::role.eq(role.as_str()))
+        .filter(role_assignments::client_id.is_not_null())
+        .order(role_assignments::id)
+        .select(role_assignments::client_id)
+        .first(tx.connection())
+        .optional()?;
+    Ok(client.flatten().map(ClientId::from_uuid))
+}

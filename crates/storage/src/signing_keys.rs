@@ -58,28 +58,38 @@ pub fn published(
     tenant: TenantId,
     now: DateTime<Utc>,
 ) -> Result<Vec<StoredSigningKey>, StorageError> {
+    let mut keys = all(tx, tenant)?;
+    keys.retain(|key| key.published_until.is_none_or(|until| until > now));
+    Ok(keys)
+}
+
+/// All the keys of a tenant, the newest first. They are few: one is added a rotation.
+pub fn all(tx: &mut impl Reads, tenant: TenantId) -> Result<Vec<StoredSigningKey>, StorageError> {
     signing_keys::table
         .filter(signing_keys::tenant_id.eq(tenant.uuid()))
-        .filter(signing_keys::published_until.is_null().or(signing_keys::published_until.gt(now)))
         .order(signing_keys::generation.desc())
         .select(SigningKeyRow::as_select())
         .load(tx.connection())?
         .into_iter()
-        .map(|row| {
-            Ok(StoredSigningKey {
-                kid: row.kid,
-                id: row.id,
-                algorithm: stored::word("algorithm", &row.algorithm, Algorithm::parse)?,
-                generation: row.generation,
-                public: serde_json::from_value(row.public_jwk)
-                    .map_err(|error| StorageError::corrupt("public key", error.to_string()))?,
-                sealed: row.sealed_private_key,
-                created_at: row.created_at,
-                signs_from: row.signs_from,
-                published_until: row.published_until,
-            })
-        })
+        .map(SigningKeyRow::into_domain)
         .collect()
+}
+
+impl SigningKeyRow {
+    fn into_domain(self) -> Result<StoredSigningKey, StorageError> {
+        Ok(StoredSigningKey {
+            kid: self.kid,
+            id: self.id,
+            algorithm: stored::word("algorithm", &self.algorithm, Algorithm::parse)?,
+            generation: self.generation,
+            public: serde_json::from_value(self.public_jwk)
+                .map_err(|error| StorageError::corrupt("public key", error.to_string()))?,
+            sealed: self.sealed_private_key,
+            created_at: self.created_at,
+            signs_from: self.signs_from,
+            published_until: self.published_until,
+        })
+    }
 }
 
 /// Stores a key. When another replica has stored the same generation meanwhile, [`StorageError::Taken`].

@@ -28,7 +28,10 @@ pub(crate) fn word<T>(
 }
 
 pub(crate) fn scopes(stored: &[String]) -> Result<Scopes, StorageError> {
-    stored.iter().map(|scope| parsed("scope", scope, ScopeToken::parse)).collect()
+    stored
+        .iter()
+        .map(|scope| parsed("scope", scope, ScopeToken::parse))
+        .collect()
 }
 
 pub(crate) fn pause(
@@ -37,7 +40,9 @@ pub(crate) fn pause(
 ) -> Result<Option<Pause>, StorageError> {
     since
         .map(|since| {
-            let reason = reason.map(|text| parsed("reason", text, Reason::parse)).transpose()?;
+            let reason = reason
+                .map(|text| parsed("reason", text, Reason::parse))
+                .transpose()?;
             Ok(Pause { since, reason })
         })
         .transpose()

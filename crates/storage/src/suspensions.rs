@@ -27,7 +27,10 @@ pub(crate) struct SuspensionRow {
 impl SuspensionRow {
     pub(crate) fn into_domain(self) -> Result<Suspension, StorageError> {
         Ok(Suspension {
-            by_tenant: stored::pause(self.paused_by_tenant_at, self.paused_by_tenant_reason.as_deref())?,
+            by_tenant: stored::pause(
+                self.paused_by_tenant_at,
+                self.paused_by_tenant_reason.as_deref(),
+            )?,
             by_operator: stored::pause(
                 self.paused_by_operator_at,
                 self.paused_by_operator_reason.as_deref(),
@@ -149,7 +152,10 @@ pub fn cut_client_off(
     client: ClientId,
 ) -> Result<(), StorageError> {
     diesel::insert_into(suspensions::table)
-        .values((suspensions::tenant_id.eq(tenant.uuid()), suspensions::subject_id.eq(client.uuid())))
+        .values((
+            suspensions::tenant_id.eq(tenant.uuid()),
+            suspensions::subject_id.eq(client.uuid()),
+        ))
         .on_conflict_do_nothing()
         .execute(tx.touching(tenant, Subject::Client(client))?)?;
     tx.cut_off(Subject::Client(client));
@@ -168,7 +174,10 @@ pub fn set_tenant_pause(
         tenant_suspensions::paused_by_operator_reason.eq(reason.map(Reason::as_str)),
     );
     diesel::insert_into(tenant_suspensions::table)
-        .values((tenant_suspensions::tenant_id.eq(tenant.uuid()), pause.clone()))
+        .values((
+            tenant_suspensions::tenant_id.eq(tenant.uuid()),
+            pause.clone(),
+        ))
         .on_conflict(tenant_suspensions::tenant_id)
         .do_update()
         .set(pause)

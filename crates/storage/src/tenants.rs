@@ -81,7 +81,10 @@ fn find_by(connection: &mut PgConnection, id: TenantId) -> Result<Option<Tenant>
     tenants::table
         .left_join(tenant_suspensions::table.on(tenant_suspensions::tenant_id.eq(tenants::id)))
         .filter(tenants::id.eq(id.uuid()))
-        .select((TenantRow::as_select(), Option::<TenantSuspensionRow>::as_select()))
+        .select((
+            TenantRow::as_select(),
+            Option::<TenantSuspensionRow>::as_select(),
+        ))
         .first::<(TenantRow, Option<TenantSuspensionRow>)>(connection)
         .optional()?
         .map(|(tenant, suspension)| tenant.into_domain(suspension))
@@ -113,7 +116,10 @@ pub fn list(
         .filter(tenants::id.gt(after))
         .order(tenants::id)
         .limit(limit)
-        .select((TenantRow::as_select(), Option::<TenantSuspensionRow>::as_select()))
+        .select((
+            TenantRow::as_select(),
+            Option::<TenantSuspensionRow>::as_select(),
+        ))
         .load::<(TenantRow, Option<TenantSuspensionRow>)>(tx.connection())?
         .into_iter()
         .map(|(tenant, suspension)| tenant.into_domain(suspension))

@@ -35,8 +35,9 @@ struct TokenRow {
 
 impl TokenRow {
     fn into_domain(self) -> Result<(AccessToken, TokenHash), StorageError> {
-        let hash = TokenHash::from_stored(&self.token_hash)
-            .ok_or_else(|| StorageError::corrupt("token hash", self.token_hash.len().to_string()))?;
+        let hash = TokenHash::from_stored(&self.token_hash).ok_or_else(|| {
+            StorageError::corrupt("token hash", self.token_hash.len().to_string())
+        })?;
         let expires_at = expiry(self.id)
             .ok_or_else(|| StorageError::corrupt("token id", self.id.to_string()))?;
         let token = AccessToken {
@@ -49,7 +50,10 @@ impl TokenRow {
             issued_at: self.issued_at,
             expires_at,
             revoked_at: self.revoked_at,
-            position: Position { epoch: self.epoch, sequence: self.decided_at },
+            position: Position {
+                epoch: self.epoch,
+                sequence: self.decided_at,
+            },
             ip: self.ip.and_then(|ip| ip.parse().ok()),
             user_agent: self.user_agent,
         };
@@ -72,11 +76,18 @@ pub fn position(tx: &mut impl Reads, tenant: TenantId) -> Result<Position, Stora
         .filter(changes::tenant_id.eq(tenant.uuid()))
         .select(diesel::dsl::max(changes::sequence))
         .first(tx.connection())?;
-    Ok(Position { epoch, sequence: sequence.unwrap_or(0) })
+    Ok(Position {
+        epoch,
+        sequence: sequence.unwrap_or(0),
+    })
 }
 
 /// Puts a token on record. It may leave once this is committed, and not before (`token_1`).
-pub fn insert(tx: &mut FlowTx<'_>, token: &AccessToken, hash: TokenHash) -> Result<(), StorageError> {
+pub fn insert(
+    tx: &mut FlowTx<'_>,
+    token: &AccessToken,
+    hash: TokenHash,
+) -> Result<(), StorageError> {
     diesel::insert_into(access_tokens::table)
         .values(TokenRow {
             tenant_id: token.tenant.uuid(),
@@ -126,7 +137,12 @@ pub fn find(
     let (token, hash) = row.into_domain()?;
     let client_suspension = suspensions::of_subject(tx.connection(), tenant, client.uuid())?;
     let epoch = installation::epoch(tx)?;
-    Ok(Some(RecordedToken { token, hash, client_suspension, epoch }))
+    Ok(Some(RecordedToken {
+        token,
+        hash,
+        client_suspension,
+        epoch,
+    }))
 }
 
 /// Revokes a token that is not revoked yet; tells whether this call did it.
@@ -137,9 +153,10 @@ pub fn revoke(
     id: TokenId,
     now: DateTime<Utc>,
 ) -> Result<bool, StorageError> {
-    let revoked = diesel::update(access_tokens::table.find((tenant.uuid(), client.uuid(), id.uuid())))
-        .filter(access_tokens::revoked_at.is_null())
-        .set(access_tokens::revoked_at.eq(now))
-        .execute(tx.connection)?;
+    let revoked =
+        diesel::update(access_tokens::table.find((tenant.uuid(), client.uuid(), id.uuid())))
+            .filter(access_tokens::revoked_at.is_null())
+            .set(access_tokens::revoked_at.eq(now))
+            .execute(tx.connection)?;
     Ok(revoked == 1)
 }

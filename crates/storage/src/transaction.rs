@@ -129,7 +129,14 @@ impl<'c> ChangeTx<'c> {
         origin: Origin,
         entropy: &'c dyn Entropy,
     ) -> Self {
-        Self { connection, now, origin, entropy, touched: BTreeSet::new(), cuts: BTreeSet::new() }
+        Self {
+            connection,
+            now,
+            origin,
+            entropy,
+            touched: BTreeSet::new(),
+            cuts: BTreeSet::new(),
+        }
     }
 
     /// The time of the change.
@@ -165,13 +172,13 @@ impl<'c> ChangeTx<'c> {
     pub(crate) fn record(mut self, events: &Events) -> Result<(), StorageError> {
         let mut touched = std::mem::take(&mut self.touched);
         let mut cuts = std::mem::take(&mut self.cuts);
-        for event in events.iter() {
+        let millis = u64::try_from(self.now.timestamp_millis()).unwrap_or_default();
+        let first = grantor_keys::uuid_v7(millis, self.entropy)?;
+        for (index, event) in (0_u128..).zip(events.iter()) {
             let touched = std::mem::take(&mut touched).into_iter().collect();
             let cuts = std::mem::take(&mut cuts).into_iter().collect();
-            let id = grantor_keys::uuid_v7(
-                u64::try_from(self.now.timestamp_millis()).unwrap_or_default(),
-                self.entropy,
-            )?;
+            // The events of one change follow one another: ids alone would be in any order.
+            let id = Uuid::from_u128(first.as_u128().wrapping_add(index));
             crate::audit_events::insert(
                 self.connection,
                 id,
@@ -195,7 +202,10 @@ fn raise_revision(
     macro_rules! raise {
         ($table:ident, $filter:expr) => {
             diesel::update($table::table.filter($filter))
-                .set(($table::revision.eq($table::revision + 1), $table::updated_at.eq(now)))
+                .set((
+                    $table::revision.eq($table::revision + 1),
+                    $table::updated_at.eq(now),
+                ))
                 .execute(connection)?
         };
     }
@@ -204,17 +214,30 @@ fn raise_revision(
     match subject {
         Subject::Tenant(id) => raise!(tenants, tenants::id.eq(id.uuid())),
         Subject::Organization(id) => {
-            raise!(organizations, organizations::tenant_id.eq(tenant).and(organizations::id.eq(id.uuid())))
+            raise!(
+                organizations,
+                organizations::tenant_id
+                    .eq(tenant)
+                    .and(organizations::id.eq(id.uuid()))
+            )
         }
         Subject::Member(id) => {
-            raise!(members, members::tenant_id.eq(tenant).and(members::id.eq(id.uuid())))
+            raise!(
+                members,
+                members::tenant_id.eq(tenant).and(members::id.eq(id.uuid()))
+            )
         }
         Subject::Client(id) => {
-            raise!(clients, clients::tenant_id.eq(tenant).and(clients::id.eq(id.uuid())))
+            raise!(
+                clients,
+                clients::tenant_id.eq(tenant).and(clients::id.eq(id.uuid()))
+            )
         }
         Subject::ResourceServer(id) => raise!(
             resource_servers,
-            resource_servers::tenant_id.eq(tenant).and(resource_servers::id.eq(id.uuid()))
+            resource_servers::tenant_id
+                .eq(tenant)
+                .and(resource_servers::id.eq(id.uuid()))
         ),
     };
     Ok(())

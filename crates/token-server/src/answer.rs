@@ -19,7 +19,9 @@ pub fn uncached(body: &impl Serialize) -> HttpResponse {
 
 // RFC 6749 §5.1: the server MUST include Cache-Control with the value no-store, and Pragma with no-cache.
 fn never_stored(builder: &mut HttpResponseBuilder) -> &mut HttpResponseBuilder {
-    builder.insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache"))
+    builder
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((PRAGMA, "no-cache"))
 }
 
 /// Everything that an endpoint can answer instead of what was asked for.
@@ -42,22 +44,28 @@ pub enum Oops {
 
 impl Oops {
     fn told(&self) -> (StatusCode, OAuthError) {
-        let invalid = |status, sentence: &str| (status, OAuthError::new(ErrorCode::InvalidRequest, sentence));
+        let invalid =
+            |status, sentence: &str| (status, OAuthError::new(ErrorCode::InvalidRequest, sentence));
         match self {
             Self::OAuth(error) => {
                 let status = StatusCode::from_u16(error.error.http_status());
-                (status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), error.clone())
+                (
+                    status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+                    error.clone(),
+                )
             }
             Self::NotAForm => invalid(
                 StatusCode::BAD_REQUEST,
                 "send the parameters in the body with Content-Type application/x-www-form-urlencoded",
             ),
-            Self::TooLarge { limit } => {
-                invalid(StatusCode::PAYLOAD_TOO_LARGE, &format!("send at most {limit} bytes"))
-            }
-            Self::MethodNotAllowed(allowed) => {
-                invalid(StatusCode::METHOD_NOT_ALLOWED, &format!("use {allowed} here"))
-            }
+            Self::TooLarge { limit } => invalid(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                &format!("send at most {limit} bytes"),
+            ),
+            Self::MethodNotAllowed(allowed) => invalid(
+                StatusCode::METHOD_NOT_ALLOWED,
+                &format!("use {allowed} here"),
+            ),
             Self::NotFound => invalid(
                 StatusCode::NOT_FOUND,
                 "there is no such issuer or endpoint; check the address",
@@ -85,7 +93,10 @@ impl ResponseError for Oops {
         match (self, error.error) {
             // RFC 6749 §5.2: 401 with the scheme by which the client may authenticate.
             (_, ErrorCode::InvalidClient) => {
-                builder.insert_header((WWW_AUTHENTICATE, "Basic realm=\"grantor\", charset=\"UTF-8\""));
+                builder.insert_header((
+                    WWW_AUTHENTICATE,
+                    "Basic realm=\"grantor\", charset=\"UTF-8\"",
+                ));
             }
             (_, ErrorCode::TemporarilyUnavailable) => {
                 builder.insert_header((RETRY_AFTER, "1"));
@@ -101,7 +112,10 @@ impl ResponseError for Oops {
 
 /// What is told when PostgreSQL can't be reached, or not in time.
 pub fn unavailable() -> OAuthError {
-    OAuthError::new(ErrorCode::TemporarilyUnavailable, "the service can't answer now; try again in a moment")
+    OAuthError::new(
+        ErrorCode::TemporarilyUnavailable,
+        "the service can't answer now; try again in a moment",
+    )
 }
 
 impl From<OAuthError> for Oops {
@@ -126,14 +140,19 @@ impl From<Refusal> for Oops {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::NoSuchTenant => Self::NotFound,
-            Refusal::Unauthenticated(AuthenticationFailure::Unproved) => {
-                Self::OAuth(OAuthError::new(ErrorCode::InvalidClient, "unknown client or wrong secret"))
-            }
+            Refusal::Unauthenticated(AuthenticationFailure::Unproved) => Self::OAuth(
+                OAuthError::new(ErrorCode::InvalidClient, "unknown client or wrong secret"),
+            ),
             Refusal::Unauthenticated(AuthenticationFailure::OtherMethod { registered }) => {
-                let sentence = format!("this client is registered for {}; use that", registered.as_str());
+                let sentence = format!(
+                    "this client is registered for {}; use that",
+                    registered.as_str()
+                );
                 Self::OAuth(OAuthError::new(ErrorCode::InvalidClient, sentence))
             }
-            Refusal::Refused { error, description } => Self::OAuth(OAuthError::new(error, description)),
+            Refusal::Refused { error, description } => {
+                Self::OAuth(OAuthError::new(error, description))
+            }
             Refusal::Failed(failure) => failure.into(),
         }
     }
@@ -146,7 +165,10 @@ impl From<Failure> for Oops {
             return Self::OAuth(unavailable());
         }
         log_internal(&failure);
-        Self::OAuth(OAuthError::new(ErrorCode::ServerError, "something of ours failed; please report it"))
+        Self::OAuth(OAuthError::new(
+            ErrorCode::ServerError,
+            "something of ours failed; please report it",
+        ))
     }
 }
 

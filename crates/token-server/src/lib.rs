@@ -8,6 +8,7 @@ pub mod endpoints;
 mod grants;
 pub mod requests;
 pub mod routes;
+pub mod serve;
 
 use std::sync::Arc;
 

@@ -41,10 +41,14 @@ impl FromRequest for Posted {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let tenant = tenant(request);
         // RFC 6749 appendix B: parameters are encoded as application/x-www-form-urlencoded.
-        let is_form =
-            request.content_type().eq_ignore_ascii_case("application/x-www-form-urlencoded");
-        let headers: Vec<Vec<u8>> =
-            request.headers().get_all(AUTHORIZATION).map(|value| value.as_bytes().to_vec()).collect();
+        let is_form = request
+            .content_type()
+            .eq_ignore_ascii_case("application/x-www-form-urlencoded");
+        let headers: Vec<Vec<u8>> = request
+            .headers()
+            .get_all(AUTHORIZATION)
+            .map(|value| value.as_bytes().to_vec())
+            .collect();
         let user_agent = request
             .headers()
             .get(USER_AGENT)
@@ -56,7 +60,12 @@ impl FromRequest for Posted {
             if !is_form {
                 return Err(Oops::NotAForm);
             }
-            let body = match payload.await.map_err(|_| Oops::NotAForm)?.to_bytes_limited(FORM_LIMIT).await {
+            let body = match payload
+                .await
+                .map_err(|_| Oops::NotAForm)?
+                .to_bytes_limited(FORM_LIMIT)
+                .await
+            {
                 Ok(Ok(body)) => body,
                 Ok(Err(error)) => {
                     let sentence = format!("the body could not be read: {error}");
@@ -67,28 +76,43 @@ impl FromRequest for Posted {
             let form = Form::parse(&body)?;
             let credentials = credentials(&headers, &form)?;
             let ip = address.await.ok().map(|address| address.0);
-            Ok(Self { tenant, form, credentials, ip, user_agent })
+            Ok(Self {
+                tenant,
+                form,
+                credentials,
+                ip,
+                user_agent,
+            })
         })
     }
 }
 
 /// The tenant that the path names. What is no id is told like an unknown one.
 pub fn tenant(request: &HttpRequest) -> Result<TenantId, Oops> {
-    request.match_info().get("tenant").and_then(|text| text.parse().ok()).ok_or(Oops::NotFound)
+    request
+        .match_info()
+        .get("tenant")
+        .and_then(|text| text.parse().ok())
+        .ok_or(Oops::NotFound)
 }
 
 impl Posted {
     /// A parameter that must be there.
     pub fn required(&self, name: &'static str) -> Result<&str, Oops> {
         self.form.get(name).ok_or_else(|| {
-            OAuthError::new(ErrorCode::InvalidRequest, format!("the parameter {name} is missing")).into()
+            OAuthError::new(
+                ErrorCode::InvalidRequest,
+                format!("the parameter {name} is missing"),
+            )
+            .into()
         })
     }
 }
 
 /// Takes the credentials from the header or from the form.
 fn credentials(headers: &[Vec<u8>], form: &Form) -> Result<PresentedCredentials, Oops> {
-    let unauthenticated = |sentence: String| Oops::from(OAuthError::new(ErrorCode::InvalidClient, sentence));
+    let unauthenticated =
+        |sentence: String| Oops::from(OAuthError::new(ErrorCode::InvalidClient, sentence));
     let twice = || {
         // RFC 6749 §2.3: the client MUST NOT use more than one authentication method in each request.
         Oops::from(OAuthError::new(
@@ -119,9 +143,15 @@ fn credentials(headers: &[Vec<u8>], form: &Form) -> Result<PresentedCredentials,
             }
             let basic = BasicCredentials::parse(header)
                 .map_err(|error| unauthenticated(error.to_string()))?
-                .ok_or_else(|| unauthenticated("use the scheme Basic in the Authorization header".to_owned()))?;
-            if form.get("client_id").is_some_and(|client_id| client_id != basic.client_id) {
-                let sentence = "client_id in the body is not the client of the Authorization header";
+                .ok_or_else(|| {
+                    unauthenticated("use the scheme Basic in the Authorization header".to_owned())
+                })?;
+            if form
+                .get("client_id")
+                .is_some_and(|client_id| client_id != basic.client_id)
+            {
+                let sentence =
+                    "client_id in the body is not the client of the Authorization header";
                 return Err(OAuthError::new(ErrorCode::InvalidRequest, sentence).into());
             }
             Ok(PresentedCredentials {
@@ -158,17 +188,44 @@ mod tests {
         assert!(credentials(&[basic()], &form("grant_type=x")).is_ok());
         assert!(credentials(&[basic()], &form("client_id=a")).is_ok());
         assert!(credentials(&[], &form("client_id=a&client_secret=b")).is_ok());
-        assert_eq!(code(credentials(&[basic()], &form("client_id=a&client_secret=b"))), ErrorCode::InvalidRequest);
-        assert_eq!(code(credentials(&[basic()], &form("client_secret=b"))), ErrorCode::InvalidRequest);
-        assert_eq!(code(credentials(&[basic(), basic()], &form(""))), ErrorCode::InvalidRequest);
-        assert_eq!(code(credentials(&[basic()], &form("client_id=other"))), ErrorCode::InvalidRequest);
+        assert_eq!(
+            code(credentials(
+                &[basic()],
+                &form("client_id=a&client_secret=b")
+            )),
+            ErrorCode::InvalidRequest
+        );
+        assert_eq!(
+            code(credentials(&[basic()], &form("client_secret=b"))),
+            ErrorCode::InvalidRequest
+        );
+        assert_eq!(
+            code(credentials(&[basic(), basic()], &form(""))),
+            ErrorCode::InvalidRequest
+        );
+        assert_eq!(
+            code(credentials(&[basic()], &form("client_id=other"))),
+            ErrorCode::InvalidRequest
+        );
     }
 
     #[test]
     fn rfc6749_5_2_no_or_bad_authentication_is_invalid_client() {
-        assert_eq!(code(credentials(&[], &form("grant_type=x"))), ErrorCode::InvalidClient);
-        assert_eq!(code(credentials(&[], &form("client_id=a"))), ErrorCode::InvalidClient);
-        assert_eq!(code(credentials(&[b"Basic %%%".to_vec()], &form(""))), ErrorCode::InvalidClient);
-        assert_eq!(code(credentials(&[b"Bearer abc".to_vec()], &form(""))), ErrorCode::InvalidClient);
+        assert_eq!(
+            code(credentials(&[], &form("grant_type=x"))),
+            ErrorCode::InvalidClient
+        );
+        assert_eq!(
+            code(credentials(&[], &form("client_id=a"))),
+            ErrorCode::InvalidClient
+        );
+        assert_eq!(
+            code(credentials(&[b"Basic %%%".to_vec()], &form(""))),
+            ErrorCode::InvalidClient
+        );
+        assert_eq!(
+            code(credentials(&[b"Bearer abc".to_vec()], &form(""))),
+            ErrorCode::InvalidClient
+        );
     }
 }

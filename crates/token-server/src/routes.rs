@@ -48,7 +48,9 @@ impl utoipa::Modify for Basic {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Basic)
-            .description(Some("The client's id and secret, each form-encoded (RFC 6749 §2.3.1)."))
+            .description(Some(
+                "The client's id and secret, each form-encoded (RFC 6749 §2.3.1).",
+            ))
             .build();
         if let Some(components) = document.components.as_mut() {
             components.add_security_scheme("client_secret_basic", SecurityScheme::Http(scheme));

@@ -71,7 +71,9 @@ fn default_lifetime() -> i64 {
 }
 
 fn default_method() -> String {
-    TokenEndpointAuthMethod::ClientSecretBasic.as_str().to_owned()
+    TokenEndpointAuthMethod::ClientSecretBasic
+        .as_str()
+        .to_owned()
 }
 
 impl ClientInput {
@@ -79,20 +81,32 @@ impl ClientInput {
     pub(super) fn verified(self) -> Result<ClientSettings, Problem> {
         let mut fields = Fields::default();
         let name = fields.parse("/name", self.name.as_str(), ClientName::parse);
-        let description = fields.parse("/description", self.description.as_str(), Description::parse);
-        let email =
-            fields.parse("/owner_contact/email", self.owner_contact.email.as_str(), EmailAddress::parse);
+        let description = fields.parse(
+            "/description",
+            self.description.as_str(),
+            Description::parse,
+        );
+        let email = fields.parse(
+            "/owner_contact/email",
+            self.owner_contact.email.as_str(),
+            EmailAddress::parse,
+        );
         let owner_name = match self.owner_contact.name.as_deref() {
             None => Some(None),
-            Some(name) => fields.parse("/owner_contact/name", name, PersonName::parse).map(Some),
+            Some(name) => fields
+                .parse("/owner_contact/name", name, PersonName::parse)
+                .map(Some),
         };
         let lifetime = fields.parse(
             "/access_token_lifetime_seconds",
             self.access_token_lifetime_seconds,
             AccessTokenLifetime::from_seconds,
         );
-        let auth_method =
-            fields.parse("/token_endpoint_auth_method", self.token_endpoint_auth_method.as_str(), secret_method);
+        let auth_method = fields.parse(
+            "/token_endpoint_auth_method",
+            self.token_endpoint_auth_method.as_str(),
+            secret_method,
+        );
         let scopes = parse_scopes(&mut fields, &self.allowed_scopes);
         let (
             Some(name),
@@ -102,7 +116,15 @@ impl ClientInput {
             Some(access_token_lifetime),
             Some(auth_method),
             Some(allowed_scopes),
-        ) = (name, description, email, owner_name, lifetime, auth_method, scopes)
+        ) = (
+            name,
+            description,
+            email,
+            owner_name,
+            lifetime,
+            auth_method,
+            scopes,
+        )
         else {
             return Err(fields.into_problem());
         };
@@ -116,7 +138,10 @@ impl ClientInput {
             allowed_scopes,
             require_requested_scopes: self.require_requested_scopes,
             access_token_lifetime,
-            owner_contact: OwnerContact { name: owner_name, email },
+            owner_contact: OwnerContact {
+                name: owner_name,
+                email,
+            },
         })
     }
 }
@@ -125,14 +150,21 @@ const SCOPES_LIMIT: usize = 100;
 
 fn parse_scopes(fields: &mut Fields, scopes: &[String]) -> Option<grantor_protocol::scope::Scopes> {
     if scopes.len() > SCOPES_LIMIT {
-        fields.fault("/allowed_scopes", format!("must have at most {SCOPES_LIMIT} scopes"));
+        fields.fault(
+            "/allowed_scopes",
+            format!("must have at most {SCOPES_LIMIT} scopes"),
+        );
         return None;
     }
     let parsed: Vec<_> = scopes
         .iter()
         .enumerate()
         .map(|(index, scope)| {
-            fields.parse(&format!("/allowed_scopes/{index}"), scope.as_str(), ScopeToken::parse)
+            fields.parse(
+                &format!("/allowed_scopes/{index}"),
+                scope.as_str(),
+                ScopeToken::parse,
+            )
         })
         .collect();
     parsed.into_iter().collect()
@@ -140,9 +172,10 @@ fn parse_scopes(fields: &mut Fields, scopes: &[String]) -> Option<grantor_protoc
 
 fn secret_method(text: &str) -> Result<TokenEndpointAuthMethod, &'static str> {
     match TokenEndpointAuthMethod::parse(text) {
-        Some(method @ (TokenEndpointAuthMethod::ClientSecretBasic | TokenEndpointAuthMethod::ClientSecretPost)) => {
-            Ok(method)
-        }
+        Some(
+            method @ (TokenEndpointAuthMethod::ClientSecretBasic
+            | TokenEndpointAuthMethod::ClientSecretPost),
+        ) => Ok(method),
         _ => Err("must be `client_secret_basic` or `client_secret_post`"),
     }
 }
@@ -227,7 +260,11 @@ pub struct ClientPage {
 
 impl From<&Client> for ClientOutput {
     fn from(client: &Client) -> Self {
-        let Client { settings, suspension, .. } = client;
+        let Client {
+            settings,
+            suspension,
+            ..
+        } = client;
         let pause = |by, pause: &Option<Pause>| {
             pause.as_ref().map(|pause| PauseOutput {
                 by,
@@ -242,13 +279,21 @@ impl From<&Client> for ClientOutput {
             description: settings.description.to_string(),
             client_type: settings.client_type.as_str(),
             profile: settings.profile.as_str(),
-            grant_types: settings.grant_types.iter().map(|grant| grant.as_str()).collect(),
+            grant_types: settings
+                .grant_types
+                .iter()
+                .map(|grant| grant.as_str())
+                .collect(),
             token_endpoint_auth_method: settings.auth_method.as_str(),
             allowed_scopes: settings.allowed_scopes.to_vec(),
             require_requested_scopes: settings.require_requested_scopes,
             access_token_lifetime_seconds: settings.access_token_lifetime.seconds(),
             owner_contact: OwnerContactShape {
-                name: settings.owner_contact.name.as_ref().map(ToString::to_string),
+                name: settings
+                    .owner_contact
+                    .name
+                    .as_ref()
+                    .map(ToString::to_string),
                 email: settings.owner_contact.email.to_string(),
             },
             status: match client.status() {
@@ -268,8 +313,7 @@ impl From<&Client> for ClientOutput {
 }
 
 /// A client as the log of record shows it: every setting, and never a secret.
-pub fn for_the_log(client: &Client) -> Value {
-    let settings = &client.settings;
+pub fn for_the_log(settings: &ClientSettings) -> Value {
     json!({
         "name": settings.name.as_str(),
         "description": settings.description.as_str(),
@@ -280,6 +324,5 @@ pub fn for_the_log(client: &Client) -> Value {
         "allowed_scopes": settings.allowed_scopes.to_vec(),
         "require_requested_scopes": settings.require_requested_scopes,
         "access_token_lifetime_seconds": settings.access_token_lifetime.seconds(),
-        "organization_id": client.organization,
     })
 }

@@ -26,7 +26,9 @@ impl FromRequest for RawBody {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let is_json = request.content_type().eq_ignore_ascii_case("application/json");
+        let is_json = request
+            .content_type()
+            .eq_ignore_ascii_case("application/json");
         let payload = web::Payload::from_request(request, payload);
         Box::pin(async move {
             let unread = |error: &dyn std::fmt::Display| {
@@ -53,19 +55,29 @@ impl RawBody {
 
     /// Parses a body that may be left out.
     pub fn read_or_default<T: DeserializeOwned + Default>(&self) -> Result<T, Problem> {
-        if self.bytes.is_empty() { Ok(T::default()) } else { self.read() }
+        if self.bytes.is_empty() {
+            Ok(T::default())
+        } else {
+            self.read()
+        }
     }
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        Problem::MalformedJson(format!("it must be UTF-8; byte {} is not", error.valid_up_to()))
+        Problem::MalformedJson(format!(
+            "it must be UTF-8; byte {} is not",
+            error.valid_up_to()
+        ))
     })?;
     let mut parser = serde_json::Deserializer::from_str(text);
     let parsed = serde_path_to_error::deserialize(&mut parser).map_err(|error| {
         let pointer = pointer(error.path());
         let cause = error.into_inner();
-        let sentence: String = without_place(&cause.to_string()).chars().take(SENTENCE_LIMIT).collect();
+        let sentence: String = without_place(&cause.to_string())
+            .chars()
+            .take(SENTENCE_LIMIT)
+            .collect();
         if cause.is_data() {
             Problem::InvalidFields(vec![FieldFault::pointer(pointer, sentence)])
         } else {
@@ -84,7 +96,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 
 /// `serde_json` ends its sentences with ` at line 1 column 2`, which helps little with a pointer at hand.
 fn without_place(sentence: &str) -> &str {
-    sentence.rsplit_once(" at line ").map_or(sentence, |(before, _)| before)
+    sentence
+        .rsplit_once(" at line ")
+        .map_or(sentence, |(before, _)| before)
 }
 
 /// RFC 6901: `/` before each part, `~` and `/` within it escaped.
@@ -132,20 +146,48 @@ mod tests {
 
     #[test]
     fn the_field_at_fault_is_pointed_at() {
-        assert_eq!(fault(r#"{"inner":{"number":"x"}}"#).pointer.unwrap(), "/inner/number");
-        assert!(fault(r#"{"inner":{"number":1,"other":2}}"#).detail.contains("unknown field `other`"));
-        assert!(fault(r#"{"inner":{"number":1,"number":2}}"#).detail.contains("duplicate field `number`"));
+        assert_eq!(
+            fault(r#"{"inner":{"number":"x"}}"#).pointer.unwrap(),
+            "/inner/number"
+        );
+        assert!(
+            fault(r#"{"inner":{"number":1,"other":2}}"#)
+                .detail
+                .contains("unknown field `other`")
+        );
+        assert!(
+            fault(r#"{"inner":{"number":1,"number":2}}"#)
+                .detail
+                .contains("duplicate field `number`")
+        );
         assert!(fault("{}").detail.contains("missing field `inner`"));
-        assert_eq!(fault(r#"{"inner":{"number":1e99}}"#).pointer.unwrap(), "/inner/number");
+        assert_eq!(
+            fault(r#"{"inner":{"number":1e99}}"#).pointer.unwrap(),
+            "/inner/number"
+        );
     }
 
     #[test]
     fn what_is_not_json_is_told_with_its_place() {
-        for body in ["", "{", "nul", "{\"inner\":{\"number\":1}} x", "[1,2", "{'a':1}", "\u{feff}{}"] {
+        for body in [
+            "",
+            "{",
+            "nul",
+            "{\"inner\":{\"number\":1}} x",
+            "[1,2",
+            "{'a':1}",
+            "\u{feff}{}",
+        ] {
             let problem = parse::<Outer>(body.as_bytes()).unwrap_err();
-            assert!(matches!(problem, Problem::MalformedJson(_)), "{body}: {problem}");
+            assert!(
+                matches!(problem, Problem::MalformedJson(_)),
+                "{body}: {problem}"
+            );
         }
-        assert!(matches!(parse::<Outer>(b"\xff\xfe").unwrap_err(), Problem::MalformedJson(_)));
+        assert!(matches!(
+            parse::<Outer>(b"\xff\xfe").unwrap_err(),
+            Problem::MalformedJson(_)
+        ));
         let deep = "[".repeat(10_000);
         assert!(parse::<serde_json::Value>(deep.as_bytes()).is_err());
     }

@@ -42,10 +42,12 @@ impl FromRequest for Call {
         let api = request.app_data::<web::Data<Api>>().cloned();
         let token = presented(request);
         let address = CallerAddress::from_request(request, payload);
-        let user_agent = request
-            .headers()
-            .get(USER_AGENT)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).chars().take(USER_AGENT_LIMIT).collect());
+        let user_agent = request.headers().get(USER_AGENT).map(|value| {
+            String::from_utf8_lossy(value.as_bytes())
+                .chars()
+                .take(USER_AGENT_LIMIT)
+                .collect()
+        });
         let request_id = Some(request_id(request));
         Box::pin(async move {
             let api = api.ok_or(Problem::Internal)?;
@@ -65,8 +67,21 @@ impl FromRequest for Call {
                 }
             };
             let ip = address.await.ok().map(|address| address.0);
-            let actor = Actor::Client { tenant: caller.tenant, client: caller.client };
-            Ok(Self { caller, origin: Origin { actor, ip, user_agent, request_id }, now, api })
+            let actor = Actor::Client {
+                tenant: caller.tenant,
+                client: caller.client,
+            };
+            Ok(Self {
+                caller,
+                origin: Origin {
+                    actor,
+                    ip,
+                    user_agent,
+                    request_id,
+                },
+                now,
+                api,
+            })
         })
     }
 }
@@ -76,7 +91,9 @@ fn presented(request: &HttpRequest) -> Result<String, Problem> {
     let mut headers = request.headers().get_all(AUTHORIZATION);
     let header = headers.next().ok_or_else(Problem::no_token)?;
     if headers.next().is_some() {
-        return Err(Problem::bad_token("send one Authorization header, not several"));
+        return Err(Problem::bad_token(
+            "send one Authorization header, not several",
+        ));
     }
     match BearerToken::parse(header.as_bytes()) {
         Ok(Some(token)) => Ok(token.expose().to_owned()),
@@ -86,7 +103,11 @@ fn presented(request: &HttpRequest) -> Result<String, Problem> {
 }
 
 /// Lets the call through if the caller may do this in the tenant that the path names; tells which tenant.
-pub async fn authorized(call: &Call, permission: Permission, tenant: &str) -> Result<TenantId, Problem> {
+pub async fn authorized(
+    call: &Call,
+    permission: Permission,
+    tenant: &str,
+) -> Result<TenantId, Problem> {
     // tenant_1: what is no id, and the id of another tenant, answer like an id that never existed.
     let tenant: TenantId = tenant.parse().map_err(|_| Problem::NotFound)?;
     match call.caller.may(permission, tenant) {
@@ -113,9 +134,12 @@ async fn refused<T>(call: &Call, permission: Permission) -> Result<T, Problem> {
     call.api
         .authority
         .database()
-        .change(Scope::Tenant(tenant), call.origin.clone(), call.now, move |_tx| {
-            Ok::<_, StorageError>(Change::made((), event))
-        })
+        .change(
+            Scope::Tenant(tenant),
+            call.origin.clone(),
+            call.now,
+            move |_tx| Ok::<_, StorageError>(Change::made((), event)),
+        )
         .await?;
     Err(Problem::Forbidden(permission))
 }

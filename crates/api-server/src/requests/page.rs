@@ -30,7 +30,11 @@ impl FromRequest for QueryString {
             Ok(form) => Ok(Self(form)),
             Err(error) => {
                 let detail = format!("in the query: {error}");
-                Err(Problem::InvalidFields(vec![FieldFault { pointer: None, parameter: None, detail }]))
+                Err(Problem::InvalidFields(vec![FieldFault {
+                    pointer: None,
+                    parameter: None,
+                    detail,
+                }]))
             }
         })
     }
@@ -57,7 +61,11 @@ impl QueryString {
                 FieldFault::parameter(name, format!("is not known here; {offered}"))
             })
             .collect();
-        if unknown.is_empty() { Ok(()) } else { Err(Problem::InvalidFields(unknown)) }
+        if unknown.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::InvalidFields(unknown))
+        }
     }
 }
 
@@ -79,7 +87,10 @@ pub struct Cursors<'a> {
 impl<'a> Cursors<'a> {
     /// The cursors of a list, which its name and all that narrows it down identify.
     pub fn new(keyring: &'a Keyring, list: impl Into<String>) -> Self {
-        Self { keyring, list: list.into() }
+        Self {
+            keyring,
+            list: list.into(),
+        }
     }
 
     fn message(&self, place: Uuid) -> Vec<u8> {
@@ -98,10 +109,17 @@ impl<'a> Cursors<'a> {
     }
 
     fn read(&self, cursor: &str) -> Result<Uuid, Problem> {
-        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| Problem::InvalidCursor)?;
-        let (place, code) = bytes.split_at_checked(CODE_LENGTH).ok_or(Problem::InvalidCursor)?;
+        let bytes = URL_SAFE_NO_PAD
+            .decode(cursor)
+            .map_err(|_| Problem::InvalidCursor)?;
+        let (place, code) = bytes
+            .split_at_checked(CODE_LENGTH)
+            .ok_or(Problem::InvalidCursor)?;
         let place = Uuid::from_slice(place).map_err(|_| Problem::InvalidCursor)?;
-        if self.keyring.mac_matches(PURPOSE, &self.message(place), code) {
+        if self
+            .keyring
+            .mac_matches(PURPOSE, &self.message(place), code)
+        {
             Ok(place)
         } else {
             Err(Problem::InvalidCursor)
@@ -122,7 +140,10 @@ impl<'a> Cursors<'a> {
                     Problem::InvalidFields(vec![FieldFault::parameter("limit", detail)])
                 })?,
         };
-        let after = query.get("cursor").map(|cursor| self.read(cursor)).transpose()?;
+        let after = query
+            .get("cursor")
+            .map(|cursor| self.read(cursor))
+            .transpose()?;
         Ok(PageQuery { after, limit })
     }
 
@@ -131,7 +152,10 @@ impl<'a> Cursors<'a> {
         let limit = usize::try_from(limit).unwrap_or(0);
         let more = items.len() > limit;
         items.truncate(limit);
-        let next = items.last().filter(|_| more).map(|last| self.write(place(last)));
+        let next = items
+            .last()
+            .filter(|_| more)
+            .map(|last| self.write(place(last)));
         Page { items, next }
     }
 }
@@ -151,7 +175,10 @@ mod tests {
     use grantor_keys::{MasterKey, SystemEntropy};
 
     fn keyring() -> Keyring {
-        Keyring::new(MasterKey::generate(&SystemEntropy::default()).unwrap(), Vec::new())
+        Keyring::new(
+            MasterKey::generate(&SystemEntropy::default()).unwrap(),
+            Vec::new(),
+        )
     }
 
     #[test]
@@ -162,7 +189,10 @@ mod tests {
         let cursor = cursors.write(place);
         assert_eq!(cursors.read(&cursor).unwrap(), place);
         for other in ["clients of ten_2", "tenants", ""] {
-            assert!(Cursors::new(&keyring, other).read(&cursor).is_err(), "{other}");
+            assert!(
+                Cursors::new(&keyring, other).read(&cursor).is_err(),
+                "{other}"
+            );
         }
     }
 
@@ -177,7 +207,15 @@ mod tests {
             let forged: String = letters.into_iter().collect();
             assert!(cursors.read(&forged).is_err() || forged == good, "{forged}");
         }
-        for bad in ["", "A", "====", "%00", "ü", &good[..good.len() - 1], &format!("{good}A")] {
+        for bad in [
+            "",
+            "A",
+            "====",
+            "%00",
+            "ü",
+            &good[..good.len() - 1],
+            &format!("{good}A"),
+        ] {
             assert!(cursors.read(bad).is_err(), "{bad}");
         }
     }
@@ -190,6 +228,9 @@ mod tests {
         assert!(cursors.cut(items.clone(), 3, |item| *item).next.is_none());
         let page = cursors.cut(items, 2, |item| *item);
         assert_eq!(page.items.len(), 2);
-        assert_eq!(cursors.read(&page.next.unwrap()).unwrap(), Uuid::from_u128(2));
+        assert_eq!(
+            cursors.read(&page.next.unwrap()).unwrap(),
+            Uuid::from_u128(2)
+        );
     }
 }

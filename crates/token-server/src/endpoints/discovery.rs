@@ -18,7 +18,10 @@ const MAX_AGE_SECONDS: u32 = 300;
     params(("tenant" = String, Path, description = "The tenant's id")),
     responses((status = 200, body = ServerMetadata), (status = "default", body = OAuthError)))]
 #[get("/t/{tenant}/.well-known/openid-configuration")]
-pub async fn openid(service: web::Data<TokenService>, request: HttpRequest) -> Result<HttpResponse, Oops> {
+pub async fn openid(
+    service: web::Data<TokenService>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Oops> {
     metadata(&service, &request).await
 }
 
@@ -28,7 +31,10 @@ pub async fn openid(service: web::Data<TokenService>, request: HttpRequest) -> R
     params(("tenant" = String, Path, description = "The tenant's id")),
     responses((status = 200, body = ServerMetadata), (status = "default", body = OAuthError)))]
 #[get("/.well-known/oauth-authorization-server/t/{tenant}")]
-pub async fn oauth(service: web::Data<TokenService>, request: HttpRequest) -> Result<HttpResponse, Oops> {
+pub async fn oauth(
+    service: web::Data<TokenService>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Oops> {
     metadata(&service, &request).await
 }
 

@@ -14,7 +14,10 @@ use crate::requests::Posted;
 
 /// The parameters of an introspection or revocation request.
 #[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "only describes the form, which is parsed strictly by hand")]
+#[expect(
+    dead_code,
+    reason = "only describes the form, which is parsed strictly by hand"
+)]
 pub struct PresentedTokenForm {
     /// The token.
     token: String,
@@ -38,10 +41,15 @@ pub struct PresentedTokenForm {
     responses((status = 200, body = IntrospectionAnswer), (status = "default", body = OAuthError)),
     security(("client_secret_basic" = []), ()))]
 #[post("/t/{tenant}/introspect")]
-pub async fn introspect(service: web::Data<TokenService>, posted: Posted) -> Result<HttpResponse, Oops> {
+pub async fn introspect(
+    service: web::Data<TokenService>,
+    posted: Posted,
+) -> Result<HttpResponse, Oops> {
     let token = posted.required("token")?.to_owned();
-    let found =
-        service.authority.introspect(posted.tenant, posted.credentials, token, service.now()).await?;
+    let found = service
+        .authority
+        .introspect(posted.tenant, posted.credentials, token, service.now())
+        .await?;
     Ok(uncached(&match found {
         Some(found) => IntrospectionAnswer::Active(Box::new(active(found)?)),
         // RFC 7662 §2.2: of an inactive token nothing else is told, not even why.
@@ -50,16 +58,23 @@ pub async fn introspect(service: web::Data<TokenService>, posted: Posted) -> Res
 }
 
 fn active(found: Introspected) -> Result<ActiveToken, Failure> {
-    let Introspected { token, scopes, tenant } = found;
+    let Introspected {
+        token,
+        scopes,
+        tenant,
+    } = found;
     let client = token.client.to_string();
     Ok(ActiveToken {
         scope: scopes,
-        sub: token.member.map_or_else(|| client.clone(), |member| member.to_string()),
+        sub: token
+            .member
+            .map_or_else(|| client.clone(), |member| member.to_string()),
         client_id: client,
         token_type: TokenType::Bearer,
         exp: token.expires_at.timestamp(),
         iat: token.issued_at.timestamp(),
-        aud: Audience::new(token.audiences).map_err(|_| Failure::Impossible("a token for nobody"))?,
+        aud: Audience::new(token.audiences)
+            .map_err(|_| Failure::Impossible("a token for nobody"))?,
         iss: tenant.issuer.as_str().to_owned(),
         jti: token.id.to_string(),
         tenant: tenant.id.to_string(),

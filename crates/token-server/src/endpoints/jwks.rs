@@ -16,9 +16,18 @@ use crate::requests::tenant;
     responses((status = 200, body = Object, description = "A JWK set."),
         (status = "default", body = OAuthError)))]
 #[get("/t/{tenant}/jwks")]
-pub async fn jwks(service: web::Data<TokenService>, request: HttpRequest) -> Result<HttpResponse, Oops> {
-    let keys = service.authority.jwks(tenant(&request)?, service.now()).await?;
+pub async fn jwks(
+    service: web::Data<TokenService>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Oops> {
+    let keys = service
+        .authority
+        .jwks(tenant(&request)?, service.now())
+        .await?;
     Ok(HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, format!("public, max-age={JWKS_MAX_AGE_SECONDS}")))
+        .insert_header((
+            CACHE_CONTROL,
+            format!("public, max-age={JWKS_MAX_AGE_SECONDS}"),
+        ))
         .json(keys))
 }

@@ -20,9 +20,15 @@ use crate::requests::Posted;
         (status = "default", body = OAuthError)),
     security(("client_secret_basic" = []), ()))]
 #[post("/t/{tenant}/revoke")]
-pub async fn revoke(service: web::Data<TokenService>, posted: Posted) -> Result<HttpResponse, Oops> {
+pub async fn revoke(
+    service: web::Data<TokenService>,
+    posted: Posted,
+) -> Result<HttpResponse, Oops> {
     let token = posted.required("token")?.to_owned();
     // RFC 7009 §2.1: a wrong hint must not keep the token from being found; it is not even looked at.
-    service.authority.revoke(posted.tenant, posted.credentials, token, service.now()).await?;
+    service
+        .authority
+        .revoke(posted.tenant, posted.credentials, token, service.now())
+        .await?;
     Ok(uncached(&serde_json::json!({})))
 }

@@ -14,7 +14,10 @@ use crate::requests::Posted;
 
 /// The parameters of a token request.
 #[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "only describes the form, which is parsed strictly by hand")]
+#[expect(
+    dead_code,
+    reason = "only describes the form, which is parsed strictly by hand"
+)]
 pub struct TokenForm {
     /// `client_credentials`.
     #[schema(example = "client_credentials")]

@@ -19,7 +19,10 @@ pub(crate) async fn grant(service: &TokenService, posted: Posted) -> Result<Toke
         ip: posted.ip,
         user_agent: posted.user_agent,
     };
-    let issued = service.authority.issue_for_client(request, service.now()).await?;
+    let issued = service
+        .authority
+        .issue_for_client(request, service.now())
+        .await?;
     // RFC 6749 §4.4.3: a refresh token SHOULD NOT be included.
     Ok(TokenAnswer {
         access_token: issued.token,

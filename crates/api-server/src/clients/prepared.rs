@@ -1,0 +1,158 @@
+//! A client about to be made: its settings, its secret, and the service role that it gets at once.
+
+use grantor_domain::audit::{Action, Event, Events, Target};
+use grantor_domain::client::{ClientProfile, ClientSettings, ClientType, OwnerContact};
+use grantor_domain::ids::{ClientId, OrganizationId, RoleAssignmentId, TenantId};
+use grantor_domain::lifetime::AccessTokenLifetime;
+use grantor_domain::permission::Permission;
+use grantor_domain::role::{BuiltInRole, HeldRole};
+use grantor_domain::text::{ClientName, Description};
+use grantor_protocol::auth_method::TokenEndpointAuthMethod;
+use grantor_protocol::grant_type::GrantType;
+use grantor_protocol::scope::{ScopeToken, Scopes};
+use grantor_storage::role_assignments::Holder;
+use grantor_storage::{ChangeTx, StorageError, clients, role_assignments};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::for_the_log;
+use crate::Api;
+use crate::problem::Problem;
+use crate::secrets::{PreparedSecret, ShownSecret};
+
+/// The credentials of a client, shown once.
+#[derive(Serialize, ToSchema)]
+pub struct ClientCredentials {
+    /// Its OAuth `client_id`.
+    #[schema(example = "cli_01kb2q3r4s5t6v7w8x9y0z1a2b")]
+    pub client_id: String,
+    /// Its secret. Keep it safe: it is shown this once.
+    #[schema(example = "gsec_…")]
+    pub client_secret: String,
+    /// The scopes that it may ask for.
+    pub allowed_scopes: Vec<String>,
+}
+
+impl std::fmt::Debug for ClientCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientCredentials")
+            .field("client_id", &self.client_id)
+            .field("client_secret", &"[redacted]")
+            .finish_non_exhaustive()
+    }
+}
+
+/// A client ready to be stored.
+pub struct PreparedClient {
+    /// Its id.
+    pub id: ClientId,
+    settings: ClientSettings,
+    role: Option<(BuiltInRole, RoleAssignmentId)>,
+    secret: PreparedSecret,
+}
+
+impl PreparedClient {
+    /// Prepares a client with these settings.
+    pub fn new(api: &Api, settings: ClientSettings) -> Result<Self, Problem> {
+        let id: ClientId = api.new_id()?;
+        Ok(Self {
+            id,
+            settings,
+            role: None,
+            secret: PreparedSecret::new(api, id)?,
+        })
+    }
+
+    /// Prepares a client that manages its tenant by a role over the root organization.
+    pub fn with_role(
+        api: &Api,
+        name: &str,
+        role: BuiltInRole,
+        contact: OwnerContact,
+    ) -> Result<Self, Problem> {
+        let scopes: Scopes = Permission::ALL
+            .iter()
+            .filter(|permission| role.permits(**permission))
+            .filter_map(|permission| ScopeToken::parse(&permission.scope_name()).ok())
+            .collect();
+        let mut client = Self::new(
+            api,
+            service(name, "Manages through the management API.", scopes, contact)?,
+        )?;
+        client.role = Some((role, api.new_id()?));
+        Ok(client)
+    }
+
+    /// What was decided about it.
+    pub fn settings(&self) -> &ClientSettings {
+        &self.settings
+    }
+
+    /// Stores the client, its secret and its role.
+    pub fn insert(
+        &self,
+        tx: &mut ChangeTx<'_>,
+        tenant: TenantId,
+        organization: OrganizationId,
+    ) -> Result<(), StorageError> {
+        clients::insert(tx, tenant, self.id, organization, &self.settings)?;
+        clients::insert_secret(tx, tenant, self.id, self.secret.stored())?;
+        if let Some((role, assignment)) = self.role {
+            let held = HeldRole { role, organization };
+            role_assignments::insert(tx, tenant, assignment, Holder::Client(self.id), held)?;
+        }
+        Ok(())
+    }
+
+    /// What the log of record says of it: made, and its secret shown.
+    pub fn events(&self, tenant: TenantId) -> Events {
+        let mut particulars = for_the_log(&self.settings);
+        if let (Some((role, _)), Some(particulars)) = (self.role, particulars.as_object_mut()) {
+            particulars.insert("service_roles".to_owned(), json!([role.as_str()]));
+        }
+        Events::from(
+            Event::new(tenant, Action::ClientCreated, Target::Client(self.id)).after(particulars),
+        )
+        .and(self.secret.shown_event(tenant, self.id))
+    }
+
+    /// The secret, for its one showing.
+    pub fn show_secret(self) -> ShownSecret {
+        self.secret.show()
+    }
+
+    /// The credentials, for their one showing.
+    pub fn show(self) -> ClientCredentials {
+        ClientCredentials {
+            client_id: self.id.to_string(),
+            allowed_scopes: self.settings.allowed_scopes.to_vec(),
+            client_secret: self.secret.show().into_value(),
+        }
+    }
+}
+
+/// The settings of a confidential service client.
+pub fn service(
+    name: &str,
+    description: &str,
+    allowed_scopes: Scopes,
+    owner_contact: OwnerContact,
+) -> Result<ClientSettings, Problem> {
+    let ours = |error: grantor_domain::text::TextError| {
+        log::error!("a text of ours is not valid: {error}");
+        Problem::Internal
+    };
+    Ok(ClientSettings {
+        name: ClientName::parse(name).map_err(ours)?,
+        description: Description::parse(description).map_err(ours)?,
+        client_type: ClientType::Confidential,
+        profile: ClientProfile::Service,
+        grant_types: vec![GrantType::ClientCredentials],
+        auth_method: TokenEndpointAuthMethod::ClientSecretBasic,
+        allowed_scopes,
+        require_requested_scopes: true,
+        access_token_lifetime: AccessTokenLifetime::DEFAULT,
+        owner_contact,
+    })
+}

@@ -1,0 +1,57 @@
+//! The address by which the owner of the schema connects: for migrations and the bootstrap alone.
+
+use clap::Args;
+
+use crate::failure::Failure;
+
+/// Where the owner connects.
+#[derive(Args)]
+pub(crate) struct OwnerArgs {
+    /// The database, as the role that owns Grantor's schema: postgresql://ROLE:PASSWORD@HOST/DATABASE
+    #[arg(long, env = "GRANTOR_OWNER_DATABASE_URL", hide_env_values = true)]
+    owner_database_url: Option<String>,
+    /// A file that holds it instead.
+    #[arg(long, env = "GRANTOR_OWNER_DATABASE_URL_FILE")]
+    owner_database_url_file: Option<String>,
+}
+
+impl std::fmt::Debug for OwnerArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OwnerArgs { [redacted] }")
+    }
+}
+
+impl OwnerArgs {
+    /// The address.
+    pub(crate) fn url(&self) -> Result<String, Failure> {
+        secret("GRANTOR_OWNER_DATABASE_URL", self.owner_database_url.as_ref(), self.owner_database_url_file.as_ref())?
+            .ok_or_else(|| {
+                Failure::Told(
+                    "GRANTOR_OWNER_DATABASE_URL is not set; it names the database as the role that owns the schema, \
+                     such as postgresql://grantor_owner:PASSWORD@localhost/grantor"
+                        .to_owned(),
+                )
+            })
+    }
+}
+
+/// A secret from a variable or a file, whichever is set; an empty one counts as none.
+pub(crate) fn secret(
+    name: &str,
+    value: Option<&String>,
+    file: Option<&String>,
+) -> Result<Option<String>, Failure> {
+    let set = |text: Option<&String>| text.filter(|text| !text.is_empty()).cloned();
+    match (set(value), set(file)) {
+        (Some(_), Some(_)) => Err(Failure::Told(format!(
+            "{name} and {name}_FILE are both set; keep one"
+        ))),
+        (Some(value), None) => Ok(Some(value)),
+        (None, Some(file)) => std::fs::read_to_string(&file)
+            .map(|text| Some(text.trim_end().to_owned()))
+            .map_err(Failure::io(format!(
+                "the file that {name}_FILE names can't be read"
+            ))),
+        (None, None) => Ok(None),
+    }
+}

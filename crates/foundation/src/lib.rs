@@ -1,0 +1,231 @@
+//! What a server stands on: a database that is fit, the installation's master key, partitions that are
+//! kept, and readiness that tells when any of it gives way.
+//!
+//! Everything that must hold before the first request is checked here, and each failure is a sentence that
+//! says the mend.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use grantor_authority::Authority;
+use grantor_keys::{Entropy, Keyring, MasterKey, MasterKeyError, OpenError as Unsealing};
+use grantor_server_kit::config::names;
+use grantor_server_kit::{
+    Clock, CommonSettings, HttpServerOptions, Metrics, Readiness, RequestIdMaker,
+};
+use grantor_storage::installation::{self, UnfitDatabase};
+use grantor_storage::{Database, DatabaseOptions, ReadTx, Scope, StorageError, partitions};
+use thiserror::Error;
+
+/// Farther than this the clocks of a server and of PostgreSQL must not be apart.
+const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(2);
+/// How often partitions are made ahead and dropped behind.
+const KEEPING_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Why a server does not start.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// A setting that is demanded is missing.
+    #[error("{0} is not set")]
+    Missing(&'static str),
+    /// The database is not fit to serve.
+    #[error(transparent)]
+    Unfit(#[from] UnfitDatabase),
+    /// A master key is not one.
+    #[error("{name}: {source}")]
+    MasterKey {
+        /// The setting.
+        name: &'static str,
+        /// What is wrong.
+        source: MasterKeyError,
+    },
+    /// The master key is not the installation's.
+    #[error(
+        "GRANTOR_MASTER_KEY is not the key of this installation: what is stored is sealed under {sealed_under}, \
+         and the key given is {given}; set the right one, or name the old one in GRANTOR_PREVIOUS_MASTER_KEYS"
+    )]
+    WrongMasterKey {
+        /// What the stored value is sealed under.
+        sealed_under: String,
+        /// The id of the key that was given.
+        given: String,
+    },
+    /// There is no installation in the database yet.
+    #[error("the installation is not bootstrapped; run `grantor bootstrap` once")]
+    NotBootstrapped,
+    /// Storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Makes the keyring out of the settings.
+pub fn keyring(settings: &CommonSettings) -> Result<Keyring, OpenError> {
+    let parse = |name: &'static str, text: &str| {
+        MasterKey::parse(text).map_err(|source| OpenError::MasterKey { name, source })
+    };
+    let current = settings
+        .master_key
+        .as_ref()
+        .ok_or(OpenError::Missing(names::MASTER_KEY.env))?;
+    let current = parse(names::MASTER_KEY.env, current.expose())?;
+    let previous = settings
+        .previous_master_keys
+        .iter()
+        .map(|text| parse(names::PREVIOUS_MASTER_KEYS.env, text.expose()))
+        .collect::<Result<_, _>>()?;
+    Ok(Keyring::new(current, previous))
+}
+
+/// Prepares the way to a database. Nothing is checked yet.
+pub fn database(url: &str, settings: &CommonSettings, entropy: Arc<dyn Entropy>) -> Database {
+    Database::new(DatabaseOptions {
+        url: url.to_owned(),
+        pool_size: settings.pool_size,
+        // A request makes two calls or three; together they should end before the handler's own deadline.
+        deadline: settings.deadline.mul_f32(0.45),
+        entropy,
+    })
+}
+
+/// What a server stands on. Cheap to clone.
+#[derive(Clone)]
+pub struct Foundation {
+    /// Answers what is asked of tokens and clients.
+    pub authority: Authority,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Foundation {
+    /// Checks all that must hold before the first request.
+    pub async fn open(
+        settings: &CommonSettings,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, OpenError> {
+        let keyring = keyring(settings)?;
+        let url = settings
+            .database_url
+            .as_ref()
+            .ok_or(OpenError::Missing(names::DATABASE_URL.env))?;
+        installation::check_fitness(url.expose())?;
+        let database = database(url.expose(), settings, entropy);
+        check_master_key(&database, &keyring).await?;
+        if !installation::health(&database).await?.durable {
+            log::warn!(
+                "PostgreSQL runs with fsync or synchronous_commit off: what it acknowledges may be lost"
+            );
+        }
+        let kept = partitions::keep(&database, clock.now()).await?;
+        if kept.made > 0 {
+            log::info!("made {} partitions ahead", kept.made);
+        }
+        Ok(Self {
+            authority: Authority::new(database, keyring),
+            clock,
+        })
+    }
+
+    fn database(&self) -> &Database {
+        self.authority.database()
+    }
+
+    /// Lets readiness ask the database how it is, each time.
+    pub fn watch_readiness(&self, readiness: &Readiness) {
+        let (database, clock) = (self.database().clone(), self.clock.clone());
+        readiness.register("database", move || {
+            let (database, clock) = (database.clone(), clock.clone());
+            async move {
+                let health = installation::health(&database)
+                    .await
+                    .map_err(|error| error.to_string())?;
+                if !health.writable {
+                    return Err("PostgreSQL is a read-only node".to_owned());
+                }
+                let offset = (health.clock - clock.now()).abs();
+                if offset > CLOCK_TOLERANCE {
+                    return Err(format!(
+                        "the clock is {} ms off that of PostgreSQL; 2000 are allowed",
+                        offset.num_milliseconds()
+                    ));
+                }
+                Ok(())
+            }
+        });
+    }
+
+    /// Keeps the partitions, again and again, until told to stop. Any number of replicas may do so at once.
+    pub async fn keep_partitions(&self, stop: impl Future<Output = ()>) {
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => return,
+                () = tokio::time::sleep(KEEPING_INTERVAL) => {}
+            }
+            match partitions::keep(self.database(), self.clock.now()).await {
+                Ok(kept) if kept.made + kept.dropped + kept.postponed > 0 => log::info!(
+                    "partitions: {} made, {} dropped, {} postponed",
+                    kept.made,
+                    kept.dropped,
+                    kept.postponed
+                ),
+                Ok(_) => {}
+                Err(error) => log::warn!("partitions could not be kept: {error}"),
+            }
+        }
+    }
+}
+
+async fn check_master_key(database: &Database, keyring: &Keyring) -> Result<(), OpenError> {
+    let stored = database
+        .read(Scope::Platform(None), |tx: &mut ReadTx<'_>| {
+            installation::master_key_check(tx)
+        })
+        .await?
+        .ok_or(OpenError::NotBootstrapped)?;
+    keyring
+        .check(&stored)
+        .map_err(|error| OpenError::WrongMasterKey {
+            sealed_under: match error {
+                Unsealing::UnknownKey(id) => format!("key {id}"),
+                Unsealing::Format | Unsealing::Wrong => "a key that can't be told".to_owned(),
+            },
+            given: keyring.current_id().to_string(),
+        })
+}
+
+/// What both servers are started with, out of the settings that they share.
+pub fn server_options(
+    name: &'static str,
+    listener: std::net::TcpListener,
+    operations: std::net::TcpListener,
+    settings: &CommonSettings,
+    foundation: &Foundation,
+    deadline_answer: fn() -> actix_web::HttpResponse,
+) -> Result<HttpServerOptions, OpenError> {
+    let readiness = Readiness::new();
+    foundation.watch_readiness(&readiness);
+    let mut seed = [0; 8];
+    foundation
+        .authority
+        .entropy()
+        .fill(&mut seed)
+        .map_err(StorageError::from)?;
+    let request_ids = RequestIdMaker::new(u64::from_le_bytes(seed));
+    let mut options = HttpServerOptions::new(
+        name,
+        listener,
+        operations,
+        Metrics::new(),
+        readiness,
+        request_ids,
+    );
+    options.workers = settings.workers;
+    options.drain = settings.drain;
+    options.deadline = settings.deadline;
+    options.deadline_answer = deadline_answer;
+    options.trusted_proxies = settings.trusted_proxies.clone();
+    Ok(options)
+}

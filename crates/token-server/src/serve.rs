@@ -1,0 +1,43 @@
+//! Starting the server.
+
+use std::future::Future;
+use std::io;
+use std::net::TcpListener;
+
+use actix_web::{ResponseError as _, web};
+use grantor_foundation::{Foundation, OpenError, server_options};
+use grantor_server_kit::CommonSettings;
+
+use crate::answer::{Oops, unavailable};
+use crate::{TokenService, routes};
+
+/// Serves until told to stop, then drains.
+pub fn serve(
+    foundation: &Foundation,
+    settings: &CommonSettings,
+    listener: TcpListener,
+    operations: TcpListener,
+    stop: impl Future<Output = ()>,
+) -> Result<impl Future<Output = io::Result<()>>, OpenError> {
+    let service = TokenService {
+        authority: foundation.authority.clone(),
+        clock: foundation.clock.clone(),
+    };
+    let late = || Oops::OAuth(unavailable()).error_response();
+    let options = server_options(
+        "token-server",
+        listener,
+        operations,
+        settings,
+        foundation,
+        late,
+    )?;
+    Ok(grantor_server_kit::run(
+        options,
+        move |config| {
+            config.app_data(web::Data::new(service.clone()));
+            routes::configure(config);
+        },
+        stop,
+    ))
+}
