@@ -1,1 +1,15 @@
-//! To be written.
+//! The world that acceptance tests live in: both servers on free ports over a database of the test's own,
+//! spoken to by HTTP alone.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't be set up should end at once"
+)]
+
+mod http;
+mod servers;
+mod world;
+
+pub use http::{Answer, Http, raw_exchange};
+pub use servers::{Replica, ServerSettings};
+pub use world::{Credentials, Tenant, World};

@@ -1,0 +1,153 @@
+//! Real servers on free ports, in threads of their own.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use grantor_foundation::Foundation;
+use grantor_keys::Entropy;
+use grantor_server_kit::{Clock, CommonArgs, CommonSettings, SecretText};
+use grantor_test_support::master_key;
+use tokio::sync::watch;
+
+/// What may differ from test to test.
+#[derive(Debug, Clone, Default)]
+pub struct ServerSettings {
+    /// How long a handler may take, in seconds; 20 unless told otherwise, for tests share two cores.
+    pub deadline_seconds: Option<u32>,
+    /// How many connections to the database; 4 unless told otherwise.
+    pub pool_size: Option<u32>,
+    /// The issuer base; the token server's own address unless told otherwise.
+    pub issuer_base: Option<String>,
+    /// The proxies that are trusted.
+    pub trusted_proxies: Option<String>,
+}
+
+/// One management API server and one token server over one database.
+pub struct Replica {
+    /// Where the management API is.
+    pub api: String,
+    /// Where its operations port is.
+    pub api_operations: String,
+    /// Where the token server is.
+    pub token: String,
+    /// Where its operations port is.
+    pub token_operations: String,
+    /// What both run with.
+    pub settings: CommonSettings,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+fn free_port() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    (listener, address)
+}
+
+impl Replica {
+    /// Starts both servers, and returns when they listen.
+    ///
+    /// # Panics
+    /// When they don't start.
+    pub fn start(
+        database_url: &str,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        given: &ServerSettings,
+    ) -> Self {
+        let (api_listener, api) = free_port();
+        let (api_operations_listener, api_operations) = free_port();
+        let (token_listener, token) = free_port();
+        let (token_operations_listener, token_operations) = free_port();
+        let text = |number: u32| Some(number.to_string());
+        let args = CommonArgs {
+            database_url: Some(database_url.to_owned()),
+            master_key: Some(master_key().encode().to_string()),
+            issuer_base: Some(given.issuer_base.clone().unwrap_or_else(|| token.clone())),
+            api_base: Some(api.clone()),
+            trusted_proxies: given.trusted_proxies.clone(),
+            deadline_seconds: text(given.deadline_seconds.unwrap_or(20)),
+            pool_size: text(given.pool_size.unwrap_or(4)),
+            workers: text(1),
+            drain_seconds: text(1),
+            ..CommonArgs::default()
+        };
+        let settings = args.resolve(true).expect("settings");
+        debug_assert_eq!(
+            settings.database_url.as_ref().map(SecretText::expose),
+            Some(database_url)
+        );
+        let (stop, stopped) = watch::channel(false);
+        let (started, has_started) = mpsc::channel();
+        let for_thread = settings.clone();
+        let thread = std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let settings = for_thread;
+                let foundation = match Foundation::open(&settings, clock, entropy).await {
+                    Ok(foundation) => foundation,
+                    Err(error) => {
+                        let _ = started.send(Err(error.to_string()));
+                        return;
+                    }
+                };
+                let wait = |mut stopped: watch::Receiver<bool>| async move {
+                    let _ = stopped.wait_for(|stop| *stop).await;
+                };
+                let api_server = grantor_api_server::serve::serve(
+                    &foundation,
+                    &settings,
+                    api_listener,
+                    api_operations_listener,
+                    wait(stopped.clone()),
+                )
+                .expect("the API's server");
+                let token_server = grantor_token_server::serve::serve(
+                    &foundation,
+                    &settings,
+                    token_listener,
+                    token_operations_listener,
+                    wait(stopped),
+                )
+                .expect("the token server");
+                let _ = started.send(Ok(()));
+                let (api_server, token_server) = tokio::join!(api_server, token_server);
+                api_server.expect("the API's server to end well");
+                token_server.expect("the token server to end well");
+            });
+        });
+        has_started
+            .recv_timeout(Duration::from_secs(60))
+            .expect("the servers to start")
+            .unwrap_or_else(|error| panic!("the servers did not start: {error}"));
+        Self {
+            api,
+            api_operations,
+            token,
+            token_operations,
+            settings,
+            stop,
+            thread: Some(thread),
+        }
+    }
+
+    /// Lets both servers drain and end.
+    pub fn stop(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(
+                ended.is_ok() || std::thread::panicking(),
+                "a server panicked"
+            );
+        }
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,3 @@
+//! Every test that speaks HTTP to running servers.
+
+mod slice;
