@@ -2,6 +2,7 @@
 //! spoken to by HTTP alone.
 #![expect(
     clippy::expect_used,
+    clippy::missing_panics_doc,
     clippy::panic,
     reason = "a test that can't be set up should end at once"
 )]

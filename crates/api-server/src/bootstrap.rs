@@ -122,22 +122,21 @@ pub async fn new_operator_secret(api: &Api) -> Result<Option<Bootstrapped>, Prob
             role_assignments::first_client_with(tx, id, BuiltInRole::Operator)
         })
         .await?;
-    let (client_id, client_secret) = match client {
-        Some(client) => (client.to_string(), replace_secret(api, id, client).await?),
-        None => {
-            let operator = operator(api)?;
-            let root = tenant.root_organization;
-            let shown = api
-                .authority
-                .database()
-                .change(Scope::Platform(Some(id)), origin(), api.now(), move |tx| {
-                    operator.insert(tx, id, root)?;
-                    let events = operator.events(id);
-                    Ok::<_, Problem>(Change::Made(operator.show(), events))
-                })
-                .await?;
-            (shown.client_id, shown.client_secret)
-        }
+    let (client_id, client_secret) = if let Some(client) = client {
+        (client.to_string(), replace_secret(api, id, client).await?)
+    } else {
+        let operator = operator(api)?;
+        let root = tenant.root_organization;
+        let shown = api
+            .authority
+            .database()
+            .change(Scope::Platform(Some(id)), origin(), api.now(), move |tx| {
+                operator.insert(tx, id, root)?;
+                let events = operator.events(id);
+                Ok::<_, Problem>(Change::Made(operator.show(), events))
+            })
+            .await?;
+        (shown.client_id, shown.client_secret)
     };
     let issuer = tenant.issuer.to_string();
     Ok(Some(Bootstrapped {

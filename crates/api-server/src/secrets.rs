@@ -46,7 +46,7 @@ impl std::fmt::Debug for ShownSecret {
         f.debug_struct("ShownSecret")
             .field("id", &self.id)
             .field("value", &"[redacted]")
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,7 +78,7 @@ impl PreparedSecret {
         &self.stored
     }
 
-    /// secret_1: what the log of record says of its one showing.
+    /// `secret_1`: what the log of record says of its one showing.
     pub fn shown_event(&self, tenant: TenantId, client: ClientId) -> Event {
         Event::new(tenant, Action::SecretShown, Target::Secret(self.stored.id))
             .after(json!({ "client_id": client, "hint": self.stored.hint }))

@@ -83,15 +83,14 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
     }
 
     let mut postgres = None;
-    let owner_url = match &common.database_url {
-        Some(_) => args.owner.url()?,
-        None => {
-            let server = start_postgres(&folder)?;
-            common.database_url = Some(SecretText::from(server.url(SERVER, DATABASE)));
-            let owner = server.url(OWNER, DATABASE);
-            postgres = Some(server);
-            owner
-        }
+    let owner_url = if common.database_url.is_some() {
+        args.owner.url()?
+    } else {
+        let server = start_postgres(&folder)?;
+        common.database_url = Some(SecretText::from(server.url(SERVER, DATABASE)));
+        let owner = server.url(OWNER, DATABASE);
+        postgres = Some(server);
+        owner
     };
     let served = serve(
         &args,

@@ -46,7 +46,7 @@ async fn main() -> ExitCode {
     let done = match command {
         None => dev::run(dev).await,
         Some(Command::Dev(args)) => dev::run(*args).await,
-        Some(Command::Migrate(args)) => migrate::run(args),
+        Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Bootstrap(args)) => bootstrap::run(*args).await,
         Some(Command::Openapi(args)) => openapi::run(&args),
         Some(Command::Keys(args)) => keys::run(*args).await,

@@ -36,7 +36,7 @@ impl std::fmt::Debug for MigrateArgs {
     }
 }
 
-pub(crate) fn run(args: MigrateArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &MigrateArgs) -> Result<(), Failure> {
     let owner = args.owner.url()?;
     if args.status {
         let states = migrate::status(&owner)?;

@@ -7,8 +7,12 @@ use crate::failure::Failure;
 /// Where the owner connects.
 #[derive(Args)]
 pub(crate) struct OwnerArgs {
-    /// The database, as the role that owns Grantor's schema: postgresql://ROLE:PASSWORD@HOST/DATABASE
-    #[arg(long, env = "GRANTOR_OWNER_DATABASE_URL", hide_env_values = true)]
+    #[arg(
+        help = "The database, as the role that owns Grantor's schema: postgresql://ROLE:PASSWORD@HOST/DATABASE",
+        long,
+        env = "GRANTOR_OWNER_DATABASE_URL",
+        hide_env_values = true
+    )]
     owner_database_url: Option<String>,
     /// A file that holds it instead.
     #[arg(long, env = "GRANTOR_OWNER_DATABASE_URL_FILE")]

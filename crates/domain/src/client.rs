@@ -149,7 +149,7 @@ pub fn check_allowed_scopes(
     catalogue: &Catalogue,
     held: impl Fn(Permission) -> bool,
 ) -> Result<(), ScopeRefusal> {
-    for scope in scopes.iter() {
+    for scope in scopes {
         if !catalogue.knows(scope) {
             return Err(ScopeRefusal::Unknown(scope.clone()));
         }

@@ -141,7 +141,7 @@ impl Catalogue {
     pub fn reach(&self, scopes: &Scopes) -> Reach {
         let mut audiences = Vec::new();
         let mut lifetime_cap: Option<AccessTokenLifetime> = None;
-        for scope in scopes.iter() {
+        for scope in scopes {
             let (audience, cap) = if Permission::from_scope(scope).is_some() {
                 (MANAGEMENT_API_AUDIENCE, None)
             } else if let Some(server) = self.owner_of(scope) {

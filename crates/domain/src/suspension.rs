@@ -57,11 +57,11 @@ impl Suspension {
 mod tests {
     use super::*;
 
-    fn pause() -> Option<Pause> {
-        Some(Pause {
+    fn pause() -> Pause {
+        Pause {
             since: DateTime::UNIX_EPOCH,
             reason: None,
-        })
+        }
     }
 
     fn at(sequence: i64) -> Position {
@@ -73,14 +73,14 @@ mod tests {
         assert!(!Suspension::default().is_suspended());
         assert!(
             Suspension {
-                by_tenant: pause(),
+                by_tenant: Some(pause()),
                 ..Suspension::default()
             }
             .is_suspended()
         );
         assert!(
             Suspension {
-                by_operator: pause(),
+                by_operator: Some(pause()),
                 ..Suspension::default()
             }
             .is_suspended()

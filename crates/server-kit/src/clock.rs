@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 
 /// Tells the time.
 pub trait Clock: Send + Sync + Debug {
@@ -20,7 +20,8 @@ impl Clock for SystemClock {
         reason = "the one place where the machine's time comes in"
     )]
     fn now(&self) -> DateTime<Utc> {
-        Utc::now()
+        // PostgreSQL keeps microseconds: what is told and what is stored are the same time.
+        Utc::now().trunc_subsecs(6)
     }
 }
 

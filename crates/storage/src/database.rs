@@ -61,7 +61,7 @@ fn opening(role: &str, tenant: Option<grantor_domain::ids::TenantId>, read_only:
     let mut sql = format!("BEGIN{mode}; SET LOCAL ROLE {role}");
     if let Some(tenant) = tenant {
         // A UUID's own letters: nothing that could end the literal.
-        sql.push_str(&format!("; SET LOCAL grantor.tenant = '{}'", tenant.uuid()));
+        sql = format!("{sql}; SET LOCAL grantor.tenant = '{}'", tenant.uuid());
     }
     sql
 }
@@ -199,9 +199,9 @@ impl Database {
         let busy = |what: &str| E::from(StorageError::Unavailable(what.to_owned()));
         let until = Instant::now() + self.deadline;
         let permits = self.lane.permits.clone();
-        let permit = match tokio::time::timeout(CHECKOUT, permits.acquire_owned()).await {
-            Ok(Ok(permit)) => permit,
-            _ => return Err(busy("every connection is busy")),
+        let waited = tokio::time::timeout(CHECKOUT, permits.acquire_owned()).await;
+        let Ok(Ok(permit)) = waited else {
+            return Err(busy("every connection is busy"));
         };
         let lane = self.lane.clone();
         let job = tokio::task::spawn_blocking(move || {

@@ -54,6 +54,10 @@ pub enum UnfitDatabase {
 }
 
 #[derive(QueryableByName)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a row of facts, each a column"
+)]
 struct RoleFacts {
     #[diesel(sql_type = Text)]
     role: String,

@@ -52,6 +52,7 @@ fn connect_alone(owner_url: &str) -> Result<PgConnection, MigrateError> {
     Ok(connection)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> MigrateError {
     MigrateError::Migration(error.to_string())
 }

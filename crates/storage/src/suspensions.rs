@@ -115,7 +115,7 @@ fn set_client_pause(
         .values((
             suspensions::tenant_id.eq(tenant.uuid()),
             suspensions::subject_id.eq(client.uuid()),
-            pause.clone(),
+            pause,
         ))
         .on_conflict((suspensions::tenant_id, suspensions::subject_id))
         .do_update()
@@ -174,10 +174,7 @@ pub fn set_tenant_pause(
         tenant_suspensions::paused_by_operator_reason.eq(reason.map(Reason::as_str)),
     );
     diesel::insert_into(tenant_suspensions::table)
-        .values((
-            tenant_suspensions::tenant_id.eq(tenant.uuid()),
-            pause.clone(),
-        ))
+        .values((tenant_suspensions::tenant_id.eq(tenant.uuid()), pause))
         .on_conflict(tenant_suspensions::tenant_id)
         .do_update()
         .set(pause)

@@ -125,7 +125,7 @@ pub async fn authorized_for_platform(call: &Call, permission: Permission) -> Res
     }
 }
 
-/// audit_1: the refusal of an authenticated actor leaves an event. If it can't be written, that is told
+/// `audit_1`: the refusal of an authenticated actor leaves an event. If it can't be written, that is told
 /// instead of the refusal; the caller gets nothing either way.
 async fn refused<T>(call: &Call, permission: Permission) -> Result<T, Problem> {
     let Caller { tenant, client, .. } = call.caller;

@@ -41,13 +41,11 @@ pub struct TokenForm {
 #[post("/t/{tenant}/token")]
 pub async fn token(service: web::Data<TokenService>, posted: Posted) -> Result<HttpResponse, Oops> {
     let name = posted.required("grant_type")?;
-    let answer = match GrantType::parse(name) {
-        Some(GrantType::ClientCredentials) => client_credentials::grant(&service, posted).await?,
+    let Some(GrantType::ClientCredentials) = GrantType::parse(name) else {
         // RFC 6749 §5.2 unsupported_grant_type.
-        _ => {
-            let sentence = "grant_type must be client_credentials";
-            return Err(OAuthError::new(ErrorCode::UnsupportedGrantType, sentence).into());
-        }
+        let sentence = "grant_type must be client_credentials";
+        return Err(OAuthError::new(ErrorCode::UnsupportedGrantType, sentence).into());
     };
+    let answer = client_credentials::grant(&service, posted).await?;
     Ok(uncached(&answer))
 }
