@@ -1,6 +1,7 @@
 //! What can go wrong with storage, told apart by what the caller can do about it.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use grantor_domain::ids::TenantId;
 use thiserror::Error;
 
 /// A failure of storage.
@@ -26,6 +27,12 @@ pub enum StorageError {
     /// Randomness for an id could not be had.
     #[error(transparent)]
     Entropy(#[from] grantor_keys::EntropyError),
+    /// A change touched something of a tenant in whose log it said nothing: a defect of ours.
+    #[error("a change touched {tenant} and has no event for its log")]
+    Unsaid {
+        /// The tenant.
+        tenant: TenantId,
+    },
     /// Any other failure of a statement: a defect of ours.
     #[error("a statement failed")]
     Statement(#[source] DieselError),
@@ -76,7 +83,9 @@ impl From<DieselError> for StorageError {
 /// diesel doesn't hand on the SQLSTATE, so the few conditions that pass by themselves are told by their
 /// words. Where the server speaks another language, the connection's state is looked at besides.
 fn passes_by_itself(message: &str) -> bool {
-    const SIGNS: [&str; 12] = [
+    const SIGNS: [&str; 13] = [
+        // Partitions are made a week ahead; should one be missing, the next round makes it.
+        "no partition of relation",
         "canceling statement due to",
         "terminating connection due to",
         "server closed the connection unexpectedly",

@@ -158,7 +158,7 @@ pub fn cut_client_off(
         ))
         .on_conflict_do_nothing()
         .execute(tx.touching(tenant, Subject::Client(client))?)?;
-    tx.cut_off(Subject::Client(client));
+    tx.cut_off(tenant, Subject::Client(client));
     Ok(())
 }
 
@@ -179,5 +179,15 @@ pub fn set_tenant_pause(
         .do_update()
         .set(pause)
         .execute(tx.touching(tenant, Subject::Tenant(tenant))?)?;
+    Ok(())
+}
+
+/// Lets every token die that was issued in a tenant before this change.
+pub fn cut_tenant_off(tx: &mut ChangeTx<'_>, tenant: TenantId) -> Result<(), StorageError> {
+    diesel::insert_into(tenant_suspensions::table)
+        .values(tenant_suspensions::tenant_id.eq(tenant.uuid()))
+        .on_conflict_do_nothing()
+        .execute(tx.touching(tenant, Subject::Tenant(tenant))?)?;
+    tx.cut_off(tenant, Subject::Tenant(tenant));
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The kinds of transaction, as types.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use diesel::PgConnection;
@@ -111,8 +111,8 @@ pub struct ChangeTx<'c> {
     now: DateTime<Utc>,
     origin: Origin,
     entropy: &'c dyn Entropy,
-    touched: BTreeSet<Uuid>,
-    cuts: BTreeSet<Uuid>,
+    touched: BTreeMap<TenantId, BTreeSet<Uuid>>,
+    cuts: BTreeMap<TenantId, BTreeSet<Uuid>>,
 }
 
 impl Connected for ChangeTx<'_> {
@@ -134,8 +134,8 @@ impl<'c> ChangeTx<'c> {
             now,
             origin,
             entropy,
-            touched: BTreeSet::new(),
-            cuts: BTreeSet::new(),
+            touched: BTreeMap::new(),
+            cuts: BTreeMap::new(),
         }
     }
 
@@ -156,27 +156,29 @@ impl<'c> ChangeTx<'c> {
         tenant: TenantId,
         subject: Subject,
     ) -> Result<&mut PgConnection, StorageError> {
-        if self.touched.insert(subject.id()) {
+        if self.touched.entry(tenant).or_default().insert(subject.id()) {
             raise_revision(self.connection, tenant, subject, self.now)?;
         }
         Ok(self.connection)
     }
 
     /// Lets everything die that was issued to a subject before this change.
-    pub(crate) fn cut_off(&mut self, subject: Subject) {
-        self.touched.insert(subject.id());
-        self.cuts.insert(subject.id());
+    pub(crate) fn cut_off(&mut self, tenant: TenantId, subject: Subject) {
+        self.cuts.entry(tenant).or_default().insert(subject.id());
     }
 
-    /// Writes the events. What was touched stands with the first of them.
+    /// Writes the events. What was touched of a tenant stands with the first event of that tenant's log, and
+    /// there must be one.
     pub(crate) fn record(mut self, events: &Events) -> Result<(), StorageError> {
         let mut touched = std::mem::take(&mut self.touched);
         let mut cuts = std::mem::take(&mut self.cuts);
         let millis = u64::try_from(self.now.timestamp_millis()).unwrap_or_default();
         let first = grantor_keys::uuid_v7(millis, self.entropy)?;
         for (index, event) in (0_u128..).zip(events.iter()) {
-            let touched = std::mem::take(&mut touched).into_iter().collect();
-            let cuts = std::mem::take(&mut cuts).into_iter().collect();
+            let of_tenant = |keys: &mut BTreeMap<TenantId, BTreeSet<Uuid>>| {
+                keys.remove(&event.tenant).into_iter().flatten().collect()
+            };
+            let (touched, cuts) = (of_tenant(&mut touched), of_tenant(&mut cuts));
             // The events of one change follow one another: ids alone would be in any order.
             let id = Uuid::from_u128(first.as_u128().wrapping_add(index));
             crate::audit_events::insert(
@@ -189,7 +191,10 @@ impl<'c> ChangeTx<'c> {
                 cuts,
             )?;
         }
-        Ok(())
+        match touched.pop_first() {
+            Some((tenant, _)) => Err(StorageError::Unsaid { tenant }),
+            None => Ok(()),
+        }
     }
 }
 
