@@ -12,7 +12,7 @@ use grantor_authority::{Failure, Refusal};
 use grantor_domain::permission::Permission;
 use grantor_protocol::bearer::{BearerChallenge, BearerErrorCode};
 use grantor_protocol::scope::{ScopeToken, Scopes};
-use grantor_server_kit::current_request_id;
+use grantor_server_kit::{current_request_id, log_failure};
 use grantor_storage::StorageError;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -316,25 +316,13 @@ impl Problem {
     }
 }
 
-/// Logs a failure of ours, once, with everything that led to it.
-fn log_internal(error: &dyn std::error::Error) {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    log::error!("{text}");
-}
-
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         if failure.is_unavailable() {
             log::warn!("{failure}");
             return Self::Unavailable;
         }
-        log_internal(&failure);
+        log_failure(&failure);
         Self::Internal
     }
 }
@@ -358,7 +346,7 @@ impl From<Refusal> for Problem {
             Refusal::Failed(failure) => failure.into(),
             // These come from the token endpoints alone.
             Refusal::Unauthenticated(_) | Refusal::Refused { .. } => {
-                log_internal(&refusal);
+                log_failure(&refusal);
                 Self::Internal
             }
         }

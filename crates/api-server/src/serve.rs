@@ -22,13 +22,13 @@ pub fn api(foundation: &Foundation, settings: &CommonSettings) -> Api {
 }
 
 /// Serves until told to stop, then drains.
-pub fn serve(
+pub fn serve<S: Future<Output = ()>>(
     foundation: &Foundation,
     settings: &CommonSettings,
     listener: TcpListener,
     operations: TcpListener,
-    stop: impl Future<Output = ()>,
-) -> Result<impl Future<Output = io::Result<()>>, OpenError> {
+    stop: S,
+) -> Result<impl Future<Output = io::Result<()>> + use<S>, OpenError> {
     let api = api(foundation, settings);
     let late = || Problem::Unavailable.error_response();
     let options = server_options(

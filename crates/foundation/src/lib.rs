@@ -4,6 +4,8 @@
 //! Everything that must hold before the first request is checked here, and each failure is a sentence that
 //! says the mend.
 
+pub mod program;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;

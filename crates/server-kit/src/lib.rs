@@ -8,6 +8,7 @@ pub mod caller_address;
 pub mod clock;
 pub mod config;
 pub mod deadline;
+pub mod error_chain;
 pub mod logging;
 pub mod metrics;
 pub mod operations;
@@ -26,6 +27,7 @@ pub use config::{
     TokenSettings,
 };
 pub use deadline::Deadline;
+pub use error_chain::log_failure;
 pub use logging::LogFormat;
 pub use metrics::Metrics;
 pub use readiness::Readiness;

@@ -15,7 +15,7 @@ use crate::transaction::{ChangeTx, Connected, ReadTx, Reads, Scope};
 #[derive(Debug, Error)]
 pub enum UnfitDatabase {
     /// It can't be reached.
-    #[error("can't reach PostgreSQL: {0}")]
+    #[error("{0}")]
     Unreachable(String),
     /// The role would see through row-level security.
     #[error(
@@ -86,8 +86,11 @@ struct Membership {
 /// Checks what a server demands before it starts: an ordinary role, the three roles to take on, and the
 /// migrations that this program knows.
 pub fn check_fitness(url: &str) -> Result<(), UnfitDatabase> {
-    let unreachable = |error: &dyn std::fmt::Display| UnfitDatabase::Unreachable(error.to_string());
-    let mut connection = migrate::connect(url).map_err(|error| unreachable(&error))?;
+    let told = |error: migrate::MigrateError| UnfitDatabase::Unreachable(error.to_string());
+    let unreachable = |error: diesel::result::Error| {
+        UnfitDatabase::Unreachable(format!("PostgreSQL did not answer: {error}"))
+    };
+    let mut connection = migrate::connect(url).map_err(told)?;
     let facts: RoleFacts = diesel::sql_query(
         "SELECT rolname::text AS role, rolsuper AS superuser, rolbypassrls AS bypasses, \
                 coalesce((SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'grantor'), false) AS owns, \
@@ -98,7 +101,7 @@ pub fn check_fitness(url: &str) -> Result<(), UnfitDatabase> {
          FROM pg_roles WHERE rolname = current_user",
     )
     .get_result(&mut connection)
-    .map_err(|error| unreachable(&error))?;
+    .map_err(unreachable)?;
     let RoleFacts {
         role,
         superuser,
@@ -130,7 +133,7 @@ pub fn check_fitness(url: &str) -> Result<(), UnfitDatabase> {
          FROM unnest(ARRAY['grantor_tenant', 'grantor_platform', 'grantor_fast']) AS name",
     )
     .get_result(&mut connection)
-    .map_err(|error| unreachable(&error))?;
+    .map_err(unreachable)?;
     if inherits {
         let what = "inherits the rights of Grantor's roles, which it must take on one at a time";
         return Err(UnfitDatabase::PrivilegedRole { role, what });
@@ -138,7 +141,7 @@ pub fn check_fitness(url: &str) -> Result<(), UnfitDatabase> {
     if !member {
         return Err(UnfitDatabase::NotAMember { role });
     }
-    let missing = migrate::missing(&mut connection).map_err(|error| unreachable(&error))?;
+    let missing = migrate::missing(&mut connection).map_err(told)?;
     if missing > 0 {
         return Err(UnfitDatabase::NotMigrated { missing });
     }

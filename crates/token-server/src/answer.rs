@@ -10,6 +10,7 @@ use grantor_domain::authentication::AuthenticationFailure;
 use grantor_protocol::error::{ErrorCode, OAuthError};
 use grantor_protocol::form::FormError;
 use grantor_protocol::scope::ScopeError;
+use grantor_server_kit::log_failure;
 use serde::Serialize;
 
 /// An answer with a body that must not be stored anywhere on its way.
@@ -164,22 +165,10 @@ impl From<Failure> for Oops {
             log::warn!("{failure}");
             return Self::OAuth(unavailable());
         }
-        log_internal(&failure);
+        log_failure(&failure);
         Self::OAuth(OAuthError::new(
             ErrorCode::ServerError,
             "something of ours failed; please report it",
         ))
     }
-}
-
-/// Logs a failure of ours, once, with everything that led to it.
-fn log_internal(error: &dyn std::error::Error) {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    log::error!("{text}");
 }

@@ -1,13 +1,11 @@
 //! The token server.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Parser;
-use grantor_foundation::Foundation;
-use grantor_keys::SystemEntropy;
-use grantor_server_kit::config::{self, names};
-use grantor_server_kit::{CommonArgs, SystemClock, TokenArgs, bind, logging, shutdown_signal};
+use grantor_foundation::program::{self, Own, told_to_stop};
+use grantor_server_kit::config::names;
+use grantor_server_kit::{CommonArgs, TokenArgs};
 
 /// Serves OAuth 2 below the issuer of each tenant.
 #[derive(Debug, Parser)]
@@ -21,64 +19,25 @@ struct Options {
 
 #[actix_web::main]
 async fn main() -> ExitCode {
-    match run(Options::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            report(&error.to_string());
-            ExitCode::FAILURE
-        }
-    }
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "the log may not be there yet, and a person waits at the terminal"
-)]
-fn report(error: &str) {
-    eprintln!("token-server: {error}");
-}
-
-#[expect(clippy::print_stdout, reason = "what --print-config was asked for")]
-fn print(text: &str) {
-    println!("{text}");
-}
-
-async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
-    let (common, own) = config::all(options.common.resolve(true), options.own.resolve())?;
-    if options.common.print_config {
-        print(&config::render(
-            &[common.describe(), own.describe()].concat(),
-        ));
-        return Ok(());
-    }
-    logging::init(&common.log_filter, common.log_format)?;
-    let listener = bind(
-        own.listen,
-        names::TOKEN_LISTEN.option,
-        names::TOKEN_LISTEN.env,
-    )?;
-    let operations = bind(
-        own.operations_listen,
-        names::TOKEN_OPERATIONS_LISTEN.option,
-        names::TOKEN_OPERATIONS_LISTEN.env,
-    )?;
-    let foundation = Foundation::open(
-        &common,
-        Arc::new(SystemClock),
-        Arc::new(SystemEntropy::default()),
+    let Options { common, own } = Options::parse();
+    let own = own.resolve().map(|own| Own {
+        serving: (own.listen, names::TOKEN_LISTEN),
+        operations: (own.operations_listen, names::TOKEN_OPERATIONS_LISTEN),
+        description: own.describe(),
+    });
+    program::main(
+        "token-server",
+        common,
+        own,
+        |foundation, settings, serving, operations| {
+            grantor_token_server::serve::serve(
+                &foundation,
+                &settings,
+                serving,
+                operations,
+                told_to_stop(),
+            )
+        },
     )
-    .await?;
-    log::info!("token-server listens on http://{}", own.listen);
-    let keeper = foundation.clone();
-    let stop = async {
-        let signal = shutdown_signal().await;
-        log::info!("{signal} received");
-    };
-    let serving =
-        grantor_token_server::serve::serve(&foundation, &common, listener, operations, stop)?;
-    tokio::select! {
-        served = serving => served?,
-        () = keeper.keep_partitions(std::future::pending()) => {}
-    }
-    Ok(())
+    .await
 }

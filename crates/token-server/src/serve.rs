@@ -12,13 +12,13 @@ use crate::answer::{Oops, unavailable};
 use crate::{TokenService, routes};
 
 /// Serves until told to stop, then drains.
-pub fn serve(
+pub fn serve<S: Future<Output = ()>>(
     foundation: &Foundation,
     settings: &CommonSettings,
     listener: TcpListener,
     operations: TcpListener,
-    stop: impl Future<Output = ()>,
-) -> Result<impl Future<Output = io::Result<()>>, OpenError> {
+    stop: S,
+) -> Result<impl Future<Output = io::Result<()>> + use<S>, OpenError> {
     let service = TokenService {
         authority: foundation.authority.clone(),
         clock: foundation.clock.clone(),

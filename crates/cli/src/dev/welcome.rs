@@ -66,7 +66,7 @@ fn write(
     writeln!(text, "ISSUER='{issuer}'")?;
     writeln!(
         text,
-        "\nThen try, line by line:\n\n\
+        "\n# Then try, line by line:\n\n\
          # A machine gets a token for the orders API\n\
          TOKEN=$(curl -s -u \"$MACHINE\" -d grant_type=client_credentials -d scope=orders.api:read \"$ISSUER/token\" \
          | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/'); echo \"$TOKEN\"\n\
