@@ -15,9 +15,9 @@ BEGIN
                 NULL; -- made by another migration at this very moment
             END;
         END IF;
-        IF NOT pg_has_role(current_user, wanted, 'MEMBER') THEN
-            EXECUTE format('GRANT %I TO CURRENT_USER', wanted);
-        END IF;
+        -- The owner takes them on too, for the bootstrap. From version 16 on, who makes a role is its
+        -- member without the right to do so, so this is not asked but done.
+        EXECUTE format('GRANT %I TO CURRENT_USER', wanted);
     END LOOP;
 END
 $$;
