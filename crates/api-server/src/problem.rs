@@ -87,7 +87,7 @@ pub enum Problem {
 /// A problem as it is answered.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProblemBody {
-    /// What kind of problem, for programs: stable, and a page for people.
+    /// What kind of problem, for programs: stable.
     #[serde(rename = "type")]
     #[schema(example = "http://127.0.0.1:8080/problems/invalid-field")]
     pub kind: String,

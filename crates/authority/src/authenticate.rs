@@ -29,8 +29,8 @@ pub(crate) fn authenticate_client(
     presented: &PresentedCredentials,
     now: DateTime<Utc>,
 ) -> Result<Authenticated, Refusal> {
+    let position = tokens::position(tx, tenant)?;
     let tenant = tenants::find(tx, tenant)?.ok_or(Refusal::NoSuchTenant)?;
-    let position = tokens::position(tx, tenant.id)?;
     let id: Option<ClientId> = presented.client_id.parse().ok();
     let client = match id {
         Some(id) => clients::find(tx, tenant.id, id)?,

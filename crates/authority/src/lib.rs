@@ -1,7 +1,7 @@
 //! What both servers ask of tokens and clients: is it good, issue one, put it on record, revoke it.
 //!
-//! Each question is answered from PostgreSQL, in one snapshot or by one conditional write, and never from a
-//! memory that could be wrong: so when a call that revokes or pauses has returned, no replica accepts the
+//! Each question is answered from PostgreSQL, in one transaction or by one conditional write, and never
+//! from a memory that could be wrong: so when a call that revokes or pauses has returned, no replica accepts the
 //! token any more. The fast path will answer the same questions, by the same decisions.
 
 mod authenticate;

@@ -9,6 +9,7 @@ use grantor_authority::Authority;
 use grantor_foundation::{database, keyring};
 use grantor_keys::SystemEntropy;
 use grantor_server_kit::{Clock, CommonArgs, CommonSettings, SystemClock};
+use grantor_storage::{ReadTx, Scope, installation};
 
 use crate::failure::Failure;
 use crate::owner::OwnerArgs;
@@ -61,6 +62,7 @@ pub(crate) fn api(owner_url: &str, settings: &CommonSettings) -> Result<Api, Fai
 
 async fn begin(api: &Api, new_secret: bool) -> Result<Bootstrapped, Failure> {
     if new_secret {
+        check_master_key(api).await?;
         return new_operator_secret(api).await?.ok_or_else(|| {
             Failure::Told(
                 "the installation is not bootstrapped yet; leave --new-secret out".to_owned(),
@@ -74,5 +76,24 @@ async fn begin(api: &Api, new_secret: bool) -> Result<Bootstrapped, Failure> {
              if they are lost, --new-secret makes new ones and stops the old"
                 .to_owned(),
         )),
+    }
+}
+
+/// A secret made under another master key would not work, and the old ones would be gone.
+async fn check_master_key(api: &Api) -> Result<(), Failure> {
+    let stored = api
+        .authority
+        .database()
+        .read(Scope::Platform(None), |tx: &mut ReadTx<'_>| {
+            installation::master_key_check(tx)
+        })
+        .await?;
+    match stored.map(|stored| api.authority.keyring().check(&stored)) {
+        Some(Err(_)) => Err(Failure::Told(
+            "GRANTOR_MASTER_KEY is not the key of this installation; set the right one, \
+             or name the old one in GRANTOR_PREVIOUS_MASTER_KEYS"
+                .to_owned(),
+        )),
+        Some(Ok(())) | None => Ok(()),
     }
 }

@@ -78,10 +78,6 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
     // The ports come first: when one is taken, nothing else was begun.
     let listeners = listen(&api_settings, &token_settings)?;
     let folder = Folder::open(&args.folder)?;
-    if common.master_key.is_none() {
-        common.master_key = Some(folder.master_key()?);
-    }
-
     let mut postgres = None;
     let owner_url = if common.database_url.is_some() {
         args.owner.url()?
@@ -92,6 +88,10 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
         postgres = Some(server);
         owner
     };
+    // A private PostgreSQL holds the folder by now, so of two first starts at once only one makes a key.
+    if common.master_key.is_none() {
+        common.master_key = Some(folder.master_key()?);
+    }
     let served = serve(
         &args,
         &common,
@@ -103,7 +103,11 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
     .await;
     if let Some(server) = postgres {
         log::info!("stopping PostgreSQL");
-        server.stop()?;
+        let stopped = server.stop();
+        // What ended the service says more than what followed from it.
+        served?;
+        stopped?;
+        return Ok(());
     }
     served
 }
@@ -168,7 +172,11 @@ async fn serve(
     }
 
     let owner_api = api(owner_url, common)?;
-    let operator = match bootstrap(&owner_api).await? {
+    let begun = bootstrap(&owner_api).await?;
+    // A wrong master key is refused here, before a secret is made under it and the old ones are stopped.
+    let entropy = Arc::new(SystemEntropy::default());
+    let foundation = Foundation::open(common, Arc::new(SystemClock), entropy).await?;
+    let operator = match begun {
         Outcome::Done(made) => Some(made),
         Outcome::AlreadyDone if args.new_secrets => new_operator_secret(&owner_api).await?,
         Outcome::AlreadyDone => None,
@@ -177,8 +185,6 @@ async fn serve(
     // The connections of the owner are closed before anything is served.
     drop(owner_api);
 
-    let entropy = Arc::new(SystemEntropy::default());
-    let foundation = Foundation::open(common, Arc::new(SystemClock), entropy).await?;
     let (stop, stopped) = watch::channel(false);
     let wait = |mut stopped: watch::Receiver<bool>| async move {
         // An error means that the sender is gone, which is the end as well.
@@ -198,12 +204,16 @@ async fn serve(
         listeners.token_operations,
         wait(stopped.clone()),
     )?;
-    greet(common, operator.as_ref(), &demo);
-
     let ending = async {
+        let unless_it_dies = async {
+            greet(common, operator.as_ref(), &demo);
+            postgres_died(postgres).await
+        };
         let why = tokio::select! {
+            // In this order, so that who reads the greeting can stop everything in good order at once.
+            biased;
             signal = shutdown_signal() => Ok(signal),
-            died = postgres_died(postgres) => Err(died),
+            died = unless_it_dies => Err(died),
         };
         if let Ok(signal) = &why {
             log::info!("{signal} received, stopping");

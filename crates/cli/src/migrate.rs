@@ -2,7 +2,6 @@
 
 use clap::Args;
 use grantor_storage::migrate;
-use url::Url;
 
 use crate::failure::Failure;
 use crate::owner::{OwnerArgs, secret};
@@ -17,7 +16,7 @@ pub(crate) struct MigrateArgs {
     #[arg(long, env = "GRANTOR_DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
     /// A file that holds it instead.
-    #[arg(long, env = "GRANTOR_DATABASE_URL_FILE")]
+    #[arg(long, env = "GRANTOR_DATABASE_URL_FILE", hide_env_values = true)]
     database_url_file: Option<String>,
     /// Only tell which migrations the database has.
     #[arg(long)]
@@ -79,37 +78,49 @@ pub(crate) fn run(args: &MigrateArgs) -> Result<(), Failure> {
 }
 
 fn admit(owner: &str, server: &str) -> Result<String, Failure> {
-    let unreadable = || {
+    let (role, password) = role_and_password(server).ok_or_else(|| {
         Failure::Told(
             "GRANTOR_DATABASE_URL must look like postgresql://ROLE:PASSWORD@HOST/DATABASE"
                 .to_owned(),
         )
-    };
-    let url = Url::parse(server).map_err(|_| unreadable())?;
-    let of_query = |name: &str| {
-        url.query_pairs()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.into_owned())
-    };
-    let role = Some(decoded(url.username()))
-        .filter(|role| !role.is_empty())
-        .or_else(|| of_query("user"));
+    })?;
     let role = role.ok_or(migrate::MigrateError::NoRole)?;
-    let password = url.password().map(decoded).or_else(|| of_query("password"));
     migrate::admit_server_role(owner, &role, password.as_deref())?;
     Ok(role)
 }
 
+/// Who logs in by an address as libpq reads it: a host may be missing, and both may stand in the query.
+fn role_and_password(address: &str) -> Option<(Option<String>, Option<String>)> {
+    let rest = address
+        .strip_prefix("postgresql://")
+        .or_else(|| address.strip_prefix("postgres://"))?;
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let authority = place.split('/').next().unwrap_or_default();
+    let (user, _host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let (role, password) = match user.split_once(':') {
+        Some((role, password)) => (role, Some(password)),
+        None => (user, None),
+    };
+    let of_query = |name: &str| {
+        url::form_urlencoded::parse(query.as_bytes())
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.into_owned())
+    };
+    let given = |text: &str| (!text.is_empty()).then(|| decoded(text));
+    Some((
+        given(role).or_else(|| of_query("user")),
+        password.and_then(given).or_else(|| of_query("password")),
+    ))
+}
+
 /// Undoes percent-encoding in a part of an address.
 fn decoded(text: &str) -> String {
-    url::form_urlencoded::parse(text.replace('+', "%2B").as_bytes())
-        .map(|(name, value)| {
-            if value.is_empty() {
-                name.into_owned()
-            } else {
-                format!("{name}={value}")
-            }
-        })
+    let escaped = text
+        .replace('+', "%2B")
+        .replace('=', "%3D")
+        .replace('&', "%26");
+    url::form_urlencoded::parse(escaped.as_bytes())
+        .map(|(name, _)| name.into_owned())
         .collect()
 }
 
@@ -118,15 +129,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_of_an_address_are_decoded() {
-        for (text, plain) in [
-            ("grantor", "grantor"),
-            ("a%40b", "a@b"),
-            ("a+b", "a+b"),
-            ("x%3Dy", "x=y"),
-            ("", ""),
-        ] {
-            assert_eq!(decoded(text), plain);
-        }
+    fn who_logs_in_is_read_as_libpq_reads_it() {
+        let read = |address: &str| {
+            let (role, password) = role_and_password(address).unwrap();
+            (role.unwrap_or_default(), password.unwrap_or_default())
+        };
+        let pair = |role: &str, password: &str| (role.to_owned(), password.to_owned());
+        assert_eq!(read("postgresql://r:p@h:5432/d"), pair("r", "p"));
+        assert_eq!(read("postgres://r@/d?host=/sock"), pair("r", ""));
+        assert_eq!(
+            read("postgresql:///d?host=/sock&user=r&password=p%40"),
+            pair("r", "p@")
+        );
+        assert_eq!(
+            read("postgresql://a%40b:c%3Ad+e=f&g@h/d"),
+            pair("a@b", "c:d+e=f&g")
+        );
+        assert_eq!(read("postgresql://h/d"), pair("", ""));
+        assert_eq!(role_and_password("mysql://r@h/d"), None);
     }
 }

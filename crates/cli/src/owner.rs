@@ -1,8 +1,11 @@
 //! The address by which the owner of the schema connects: for migrations and the bootstrap alone.
 
 use clap::Args;
+use grantor_server_kit::{CommonArgs, Mistake};
 
 use crate::failure::Failure;
+
+const NAME: &str = "GRANTOR_OWNER_DATABASE_URL";
 
 /// Where the owner connects.
 #[derive(Args)]
@@ -15,7 +18,7 @@ pub(crate) struct OwnerArgs {
     )]
     owner_database_url: Option<String>,
     /// A file that holds it instead.
-    #[arg(long, env = "GRANTOR_OWNER_DATABASE_URL_FILE")]
+    #[arg(long, env = "GRANTOR_OWNER_DATABASE_URL_FILE", hide_env_values = true)]
     owner_database_url_file: Option<String>,
 }
 
@@ -28,14 +31,32 @@ impl std::fmt::Debug for OwnerArgs {
 impl OwnerArgs {
     /// The address.
     pub(crate) fn url(&self) -> Result<String, Failure> {
-        secret("GRANTOR_OWNER_DATABASE_URL", self.owner_database_url.as_ref(), self.owner_database_url_file.as_ref())?
-            .ok_or_else(|| {
-                Failure::Told(
-                    "GRANTOR_OWNER_DATABASE_URL is not set; it names the database as the role that owns the schema, \
-                     such as postgresql://grantor_owner:PASSWORD@localhost/grantor"
-                        .to_owned(),
-                )
-            })
+        let url = secret(
+            NAME,
+            self.owner_database_url.as_ref(),
+            self.owner_database_url_file.as_ref(),
+        )?;
+        let url = url.ok_or_else(|| {
+            Failure::Told(format!(
+                "{NAME} is not set; it names the database as the role that owns the schema, \
+                 such as postgresql://grantor_owner:PASSWORD@localhost/grantor"
+            ))
+        })?;
+        check(&url)?;
+        Ok(url)
+    }
+}
+
+/// An address that libpq can't read it repeats, password and all; so it is looked at first, as that of the servers is.
+fn check(url: &str) -> Result<(), Failure> {
+    let args = CommonArgs {
+        database_url: Some(url.to_owned()),
+        ..CommonArgs::default()
+    };
+    let mistakes = args.resolve(false).err();
+    match mistakes.iter().flatten().next() {
+        Some(Mistake { wrong, mend, .. }) => Err(Failure::Told(format!("{NAME} {wrong}: {mend}"))),
+        None => Ok(()),
     }
 }
 

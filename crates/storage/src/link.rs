@@ -35,11 +35,12 @@ impl LinkMaker {
     }
 }
 
-/// Adds the deadlines of the connection itself to its address, where libpq looks for its options. They come
-/// first, so that what the installation sets itself wins.
+/// Adds the deadlines of the connection itself to its address, where libpq looks for its options, and that
+/// it must be to a server that takes writes: a replica could know too little. They come first, so that what
+/// the installation sets itself wins.
 pub(crate) fn with_deadlines(url: &str) -> String {
     let deadlines = "connect_timeout=2&tcp_user_timeout=5000&keepalives_idle=10&keepalives_interval=3\
-                     &keepalives_count=3&application_name=grantor";
+                     &keepalives_count=3&application_name=grantor&target_session_attrs=read-write";
     let (address, own) = url.split_once('?').unwrap_or((url, ""));
     format!("{address}?{deadlines}&{own}")
         .trim_end_matches('&')

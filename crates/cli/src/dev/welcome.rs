@@ -73,7 +73,7 @@ fn write(
          # The orders API asks whether it is good\n\
          curl -s -u \"$CHECKER\" -d token=\"$TOKEN\" \"$ISSUER/introspect\"; echo\n\
          # The machine gives it back, and it is good no more\n\
-         curl -s -u \"$MACHINE\" -d token=\"$TOKEN\" \"$ISSUER/revoke\"; curl -s -u \"$CHECKER\" -d token=\"$TOKEN\" \"$ISSUER/introspect\"; echo\n\
+         curl -s -u \"$MACHINE\" -d token=\"$TOKEN\" \"$ISSUER/revoke\"; echo; curl -s -u \"$CHECKER\" -d token=\"$TOKEN\" \"$ISSUER/introspect\"; echo\n\
          # An administrator gets a token for the management API\n\
          ADMIN_TOKEN=$(curl -s -u \"$ADMIN\" -d grant_type=client_credentials -d 'scope=grantor:clients.read grantor:clients.write grantor:audit.read' \"$ISSUER/token\" \
          | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')\n\
