@@ -6,6 +6,8 @@
 DO $$
 DECLARE
     wanted text;
+    -- From version 16 on, who makes a role is its member without the right to take it on.
+    needed text := CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END;
 BEGIN
     FOREACH wanted IN ARRAY ARRAY['grantor_tenant', 'grantor_platform', 'grantor_fast'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
@@ -15,9 +17,10 @@ BEGIN
                 NULL; -- made by another migration at this very moment
             END;
         END IF;
-        -- The owner takes them on too, for the bootstrap. From version 16 on, who makes a role is its
-        -- member without the right to do so, so this is not asked but done.
-        EXECUTE format('GRANT %I TO CURRENT_USER', wanted);
+        -- The owner takes them on too, for the bootstrap.
+        IF NOT pg_has_role(current_user, wanted, needed) THEN
+            EXECUTE format('GRANT %I TO CURRENT_USER', wanted);
+        END IF;
     END LOOP;
 END
 $$;

@@ -78,7 +78,12 @@ ALTER TABLE suspensions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE suspensions FORCE ROW LEVEL SECURITY;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON clients, client_secrets, role_assignments TO grantor_tenant, grantor_platform;
-GRANT SELECT, INSERT, UPDATE ON suspensions TO grantor_tenant, grantor_platform;
+GRANT SELECT, INSERT, UPDATE ON suspensions TO grantor_platform;
+-- A tenant can't touch the pause of an operator. What cuts off is written by the trigger of the change feed.
+GRANT SELECT,
+    INSERT (tenant_id, subject_id, paused_by_tenant_at, paused_by_tenant_reason, deleted_at),
+    UPDATE (paused_by_tenant_at, paused_by_tenant_reason, deleted_at, cut_below)
+    ON suspensions TO grantor_tenant;
 GRANT SELECT ON suspensions TO grantor_fast;
 CREATE POLICY own ON clients FOR ALL TO grantor_tenant, grantor_platform USING (tenant_id = grantor.current_tenant());
 CREATE POLICY own ON client_secrets FOR ALL TO grantor_tenant, grantor_platform USING (tenant_id = grantor.current_tenant());

@@ -38,7 +38,7 @@ CREATE TABLE changes (
 -- but none arrives late.
 CREATE FUNCTION append_change() RETURNS trigger
 LANGUAGE plpgsql
-SET search_path FROM CURRENT
+SET search_path = grantor, pg_temp
 AS $$
 DECLARE
     number bigint;

@@ -55,7 +55,7 @@ RETURN (lpad(to_hex(floor(extract(epoch FROM at) * 1000)::bigint), 12, '0') || r
 -- hold up who issues; what didn't go this time goes the next.
 CREATE FUNCTION keep_partitions(at timestamptz, OUT made integer, OUT dropped integer, OUT postponed integer)
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path FROM CURRENT
+SET search_path = grantor, pg_temp
 SET lock_timeout = '200ms'
 AS $$
 DECLARE
@@ -74,6 +74,8 @@ BEGIN
     FOR parted IN SELECT * FROM parted_tables LOOP
         starts := date_bin(parted.span, at, timestamptz '2000-01-01 00:00:00+00');
         WHILE starts < at + parted.ahead LOOP
+            -- A round is short; the caller begins another while there is something to make.
+            EXIT WHEN made >= 8;
             part := parted.name || '_' || to_char(starts AT TIME ZONE 'UTC', 'YYYYMMDD"t"HH24MI');
             IF to_regclass(format('grantor_parts.%I', part)) IS NULL THEN
                 BEGIN
@@ -90,7 +92,9 @@ BEGIN
                         'COMMENT ON TABLE grantor_parts.%I IS %L', part, (starts + parted.span)::text);
                     made := made + 1;
                 EXCEPTION WHEN lock_not_available THEN
+                    -- Who holds the parent holds it for the next one as well.
                     postponed := postponed + 1;
+                    EXIT;
                 END;
             END IF;
             starts := starts + parted.span;
@@ -103,12 +107,15 @@ BEGIN
             ORDER BY 1
         LOOP
             IF old.ends <= over THEN
+                -- Detaching locks the parent until the round ends, so a round is short however many are over.
+                EXIT WHEN dropped >= 16;
                 BEGIN
                     EXECUTE format('ALTER TABLE %I DETACH PARTITION grantor_parts.%I', parted.name, old.part);
                     EXECUTE format('DROP TABLE grantor_parts.%I', old.part);
                     dropped := dropped + 1;
                 EXCEPTION WHEN lock_not_available THEN
                     postponed := postponed + 1;
+                    EXIT;
                 END;
             END IF;
         END LOOP;

@@ -17,6 +17,8 @@ use tokio::sync::watch;
 pub struct ServerSettings {
     /// How long a handler may take, in seconds; 20 unless told otherwise, for tests share two cores.
     pub deadline_seconds: Option<u32>,
+    /// How long requests may take after a stop has begun, in seconds; 1 unless told otherwise.
+    pub drain_seconds: Option<u32>,
     /// How many connections to the database; 4 unless told otherwise.
     pub pool_size: Option<u32>,
     /// The issuer base; the token server's own address unless told otherwise.
@@ -72,7 +74,7 @@ impl Replica {
             deadline_seconds: text(given.deadline_seconds.unwrap_or(20)),
             pool_size: text(given.pool_size.unwrap_or(4)),
             workers: text(1),
-            drain_seconds: text(1),
+            drain_seconds: text(given.drain_seconds.unwrap_or(1)),
             ..CommonArgs::default()
         };
         let settings = args.resolve(true).expect("settings");

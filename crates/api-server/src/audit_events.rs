@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::Api;
 use crate::problem::{Problem, ProblemBody};
-use crate::requests::{Call, Cursors, QueryString, authorized};
+use crate::requests::{Call, Cursors, QueryString};
 
 /// Who did it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -117,7 +117,7 @@ pub async fn list(
     path: web::Path<String>,
     query: QueryString,
 ) -> Result<HttpResponse, Problem> {
-    let tenant = authorized(&call, Permission::AuditRead, &path).await?;
+    let tenant = call.authorized(Permission::AuditRead, &path).await?.tenant;
     let cursors = Cursors::new(api.authority.keyring(), format!("audit-events of {tenant}"));
     let page = cursors.page(&query)?;
     let found = api

@@ -6,7 +6,9 @@ use grantor_domain::ids::{ClientId, TenantId};
 use grantor_domain::role::BuiltInRole;
 use grantor_domain::tenant::{NewTenant, default_issuer};
 use grantor_domain::text::{EmailAddress, OrganizationName};
-use grantor_storage::{Change, ReadTx, Scope, clients, installation, role_assignments, tenants};
+use grantor_storage::{
+    Change, ReadTx, Scope, clients, installation, role_assignments, suspensions, tenants,
+};
 use serde::Serialize;
 use serde_json::json;
 
@@ -123,7 +125,10 @@ pub async fn new_operator_secret(api: &Api) -> Result<Option<Bootstrapped>, Prob
         })
         .await?;
     let (client_id, client_secret) = if let Some(client) = client {
-        (client.to_string(), replace_secret(api, id, client).await?)
+        (
+            client.to_string(),
+            replace_secret(api, id, client, true).await?,
+        )
     } else {
         let operator = operator(api)?;
         let root = tenant.root_organization;
@@ -147,11 +152,13 @@ pub async fn new_operator_secret(api: &Api) -> Result<Option<Bootstrapped>, Prob
     }))
 }
 
-/// Replaces the secrets of a client from the command line; tells the new one.
+/// Replaces the secrets of a client from the command line; tells the new one. With `enable` a client that
+/// was disabled is enabled again, so that an operator who locked themselves out comes back in.
 pub async fn replace_secret(
     api: &Api,
     tenant: TenantId,
     client: ClientId,
+    enable: bool,
 ) -> Result<String, Problem> {
     let secret = PreparedSecret::new(api, client)?;
     let shown = api
@@ -166,10 +173,17 @@ pub async fn replace_secret(
                 clients::insert_secret(tx, tenant, client, secret.stored())?;
                 let rotated = Event::new(tenant, Action::SecretRotated, Target::Client(client))
                     .after(json!({ "revoked": revoked, "made": secret.stored().id }));
-                let events = Events::from(rotated).and(secret.shown_event(tenant, client));
-                Ok::<_, Problem>(Change::Made(secret.show(), events))
+                let mut events = Events::from(rotated).and(secret.shown_event(tenant, client));
+                let paused = clients::find(tx, tenant, client)?
+                    .is_some_and(|client| client.suspension.by_tenant.is_some());
+                if enable && paused {
+                    suspensions::resume_client(tx, tenant, client)?;
+                    let enabled = Event::new(tenant, Action::ClientEnabled, Target::Client(client));
+                    events = events.and(enabled);
+                }
+                Ok::<_, Problem>(Change::Made(secret.into_value(), events))
             },
         )
         .await?;
-    Ok(shown.into_value())
+    Ok(shown)
 }

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::Api;
 use crate::clients::{ClientOutput, find_for_change};
 use crate::problem::{Problem, ProblemBody};
-use crate::requests::{Call, Fields, RawBody, authorized};
+use crate::requests::{Call, Fields, QueryString, RawBody};
 
 /// Why a client is disabled.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -55,9 +55,15 @@ pub async fn disable(
     call: Call,
     path: web::Path<(String, String)>,
     body: RawBody,
+    query: QueryString,
 ) -> Result<HttpResponse, Problem> {
     let (tenant, client) = path.into_inner();
-    let tenant = authorized(&call, Permission::ClientsDisable, &tenant).await?;
+    let call = call
+        .urgent()
+        .authorized(Permission::ClientsDisable, &tenant)
+        .await?;
+    let tenant = call.tenant;
+    query.only(&[])?;
     let reason = body.read_or_default::<DisableInput>()?.verified()?;
     let client = api
         .authority
@@ -94,9 +100,12 @@ pub async fn enable(
     api: web::Data<Api>,
     call: Call,
     path: web::Path<(String, String)>,
+    query: QueryString,
 ) -> Result<HttpResponse, Problem> {
     let (tenant, client) = path.into_inner();
-    let tenant = authorized(&call, Permission::ClientsDisable, &tenant).await?;
+    let call = call.authorized(Permission::ClientsDisable, &tenant).await?;
+    let tenant = call.tenant;
+    query.only(&[])?;
     let client = api
         .authority
         .database()

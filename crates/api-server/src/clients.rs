@@ -15,7 +15,8 @@ use grantor_storage::{
 use self::prepared::PreparedClient;
 use crate::Api;
 use crate::problem::{FieldFault, Problem, ProblemBody};
-use crate::requests::{Call, Cursors, QueryString, RawBody, authorized};
+use crate::requests::{Call, Cursors, QueryString, RawBody, refusal_event};
+use serde_json::json;
 
 pub use shapes::{
     ClientInput, ClientOutput, ClientPage, CreatedClient, OwnerContactShape, for_the_log,
@@ -43,10 +44,14 @@ pub async fn create(
     call: Call,
     path: web::Path<String>,
     body: RawBody,
+    query: QueryString,
 ) -> Result<HttpResponse, Problem> {
-    let tenant = authorized(&call, Permission::ClientsWrite, &path).await?;
-    let settings = body.read::<ClientInput>()?.verified()?;
-    let prepared = PreparedClient::new(&api, settings)?;
+    let call = call.authorized(Permission::ClientsWrite, &path).await?;
+    let tenant = call.tenant;
+    query.only(&[])?;
+    let input: ClientInput = body.read()?;
+    let asked = input.allowed_scopes.clone();
+    let prepared = PreparedClient::new(&api, input.verified()?)?;
     let id = prepared.id;
 
     let caller = call.caller;
@@ -57,17 +62,28 @@ pub async fn create(
             let catalogue = resource_servers::catalogue(tx, tenant)?;
             let held = |permission| caller.holds(permission).is_ok();
             let scopes = &prepared.settings().allowed_scopes;
-            check_allowed_scopes(scopes, &catalogue, held)
-                .map_err(|refusal| refused_scope(scopes, &refusal))?;
+            if let Err(refusal) = check_allowed_scopes(scopes, &catalogue, held) {
+                let problem = refused_scope(&asked, &refusal);
+                return match refusal {
+                    ScopeRefusal::Unknown(_) => Err(problem),
+                    // audit_1: this one is a refusal of somebody who is known.
+                    ScopeRefusal::NotHeld(scope) => {
+                        let why = json!({ "scope_not_held": scope });
+                        let event = refusal_event(&caller, Target::Client(caller.client), why);
+                        Ok(Change::made(Err(problem), event))
+                    }
+                };
+            }
             let root = tenants::find(tx, tenant)?
                 .ok_or(Problem::NotFound)?
                 .root_organization;
             prepared.insert(tx, tenant, root)?;
             let client = clients::find(tx, tenant, id)?.ok_or(Problem::Internal)?;
             let events = prepared.events(tenant);
-            Ok::<_, Problem>(Change::Made((client, prepared.show_secret()), events))
+            let secret = prepared.show_secret(tx.now());
+            Ok::<_, Problem>(Change::Made(Ok((client, secret)), events))
         })
-        .await?;
+        .await??;
     let location = format!("{}/v1/tenants/{tenant}/clients/{id}", api.base);
     Ok(HttpResponse::Created()
         .insert_header(("Location", location))
@@ -78,11 +94,12 @@ pub async fn create(
         }))
 }
 
-fn refused_scope(scopes: &grantor_protocol::scope::Scopes, refusal: &ScopeRefusal) -> Problem {
+/// Points at the scope as it was sent: the set that is stored has another order.
+fn refused_scope(asked: &[String], refusal: &ScopeRefusal) -> Problem {
     let (ScopeRefusal::Unknown(scope) | ScopeRefusal::NotHeld(scope)) = refusal;
-    let index = scopes
+    let index = asked
         .iter()
-        .position(|known| known == scope)
+        .position(|text| text == scope.as_str())
         .unwrap_or_default();
     Problem::InvalidFields(vec![FieldFault::pointer(
         format!("/allowed_scopes/{index}"),
@@ -108,7 +125,10 @@ pub async fn list(
     path: web::Path<String>,
     query: QueryString,
 ) -> Result<HttpResponse, Problem> {
-    let tenant = authorized(&call, Permission::ClientsRead, &path).await?;
+    let tenant = call
+        .authorized(Permission::ClientsRead, &path)
+        .await?
+        .tenant;
     let cursors = Cursors::new(api.authority.keyring(), format!("clients of {tenant}"));
     let page = cursors.page(&query)?;
     let found = api
@@ -149,7 +169,10 @@ pub async fn read(
     query: QueryString,
 ) -> Result<HttpResponse, Problem> {
     let (tenant, client) = path.into_inner();
-    let tenant = authorized(&call, Permission::ClientsRead, &tenant).await?;
+    let tenant = call
+        .authorized(Permission::ClientsRead, &tenant)
+        .await?
+        .tenant;
     query.only(&[])?;
     let client = api
         .authority
@@ -181,7 +204,11 @@ pub async fn delete(
     query: QueryString,
 ) -> Result<HttpResponse, Problem> {
     let (tenant, client) = path.into_inner();
-    let tenant = authorized(&call, Permission::ClientsDelete, &tenant).await?;
+    let call = call
+        .urgent()
+        .authorized(Permission::ClientsDelete, &tenant)
+        .await?;
+    let tenant = call.tenant;
     query.only(&["confirm_name"])?;
     let typed = query.get("confirm_name").unwrap_or_default().to_owned();
     api.authority

@@ -1,7 +1,5 @@
 //! The management API's server.
 
-use std::process::ExitCode;
-
 use clap::Parser;
 use grantor_foundation::program::{self, Own, told_to_stop};
 use grantor_server_kit::config::names;
@@ -18,7 +16,7 @@ struct Options {
 }
 
 #[actix_web::main]
-async fn main() -> ExitCode {
+async fn main() {
     let Options { common, own } = Options::parse();
     let own = own.resolve().map(|own| Own {
         serving: (own.listen, names::API_LISTEN),
@@ -39,5 +37,5 @@ async fn main() -> ExitCode {
             )
         },
     )
-    .await
+    .await;
 }

@@ -6,6 +6,6 @@ mod fields;
 mod page;
 
 pub use body::{BODY_LIMIT, RawBody};
-pub use caller::{Call, authorized, authorized_for_platform};
+pub use caller::{Allowed, Call, refusal_event, refused};
 pub use fields::Fields;
 pub use page::{Cursors, Page, PageQuery, QueryString};

@@ -1,5 +1,7 @@
 //! Every operation of the API, declared once: the router and the OpenAPI document are made from one list.
 
+use std::rc::Rc;
+
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ResourceDef, ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Next, from_fn};
@@ -14,6 +16,7 @@ macro_rules! operations {
     ($($operation:path),* $(,)?) => {
         /// Adds every operation to a router.
         pub fn configure(config: &mut web::ServiceConfig) {
+            config.app_data(Offered::new());
             config.service(
                 web::scope("")
                     .wrap(from_fn(absolute_problem_types))
@@ -99,28 +102,47 @@ async fn absolute_problem_types(
     })
 }
 
+/// Which methods each path offers, for telling 405 from 404.
+#[derive(Clone)]
+struct Offered(Rc<[(ResourceDef, Vec<&'static str>)]>);
+
+impl Offered {
+    fn new() -> Self {
+        let paths = document().paths.paths;
+        Self(
+            paths
+                .iter()
+                .map(|(pattern, item)| {
+                    let operations = [
+                        ("GET", &item.get),
+                        ("POST", &item.post),
+                        ("PUT", &item.put),
+                        ("PATCH", &item.patch),
+                        ("DELETE", &item.delete),
+                    ];
+                    let methods = operations
+                        .into_iter()
+                        .filter(|(_, operation)| operation.is_some())
+                        .map(|(method, _)| method)
+                        .collect();
+                    (ResourceDef::new(pattern.as_str()), methods)
+                })
+                .collect(),
+        )
+    }
+}
+
 /// What no operation matched: 405 where another method is offered on the path, else 404.
 async fn unmatched(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let mut allowed: Vec<String> = Vec::new();
-    for (pattern, item) in &document().paths.paths {
-        if ResourceDef::new(pattern.as_str()).is_match(request.path()) {
-            let offered = [
-                ("GET", &item.get),
-                ("POST", &item.post),
-                ("PUT", &item.put),
-                ("PATCH", &item.patch),
-                ("DELETE", &item.delete),
-            ];
-            for (method, operation) in offered {
-                if operation.is_some() && !allowed.iter().any(|known| known == method) {
-                    allowed.push(method.to_owned());
-                }
-            }
+    let offered = request.app_data::<Offered>().ok_or(Problem::NotFound)?;
+    let matching = offered
+        .0
+        .iter()
+        .find(|(pattern, _)| pattern.is_match(request.path()));
+    Err(match matching {
+        Some((_, methods)) => {
+            Problem::MethodNotAllowed(methods.iter().map(ToString::to_string).collect())
         }
-    }
-    if allowed.is_empty() {
-        Err(Problem::NotFound)
-    } else {
-        Err(Problem::MethodNotAllowed(allowed))
-    }
+        None => Problem::NotFound,
+    })
 }

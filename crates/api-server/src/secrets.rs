@@ -1,14 +1,19 @@
 //! Secrets of clients: made, shown once, rotated.
 
+use std::collections::BTreeSet;
+
 use actix_web::{HttpResponse, post, web};
 use chrono::{DateTime, Utc};
+use grantor_domain::access::effective_permissions;
 use grantor_domain::audit::{Action, Event, Events, Target};
-use grantor_domain::client::confirms;
+use grantor_domain::client::{Client, confirms};
 use grantor_domain::ids::{ClientId, SecretId, TenantId};
 use grantor_domain::permission::Permission;
+use grantor_domain::resource_server::MANAGEMENT_API_AUDIENCE;
+use grantor_domain::role::permissions_of;
 use grantor_keys::{PlainSecret, SecretKind};
 use grantor_storage::clients::NewSecret;
-use grantor_storage::{Change, Scope, clients};
+use grantor_storage::{Change, ChangeTx, Scope, clients, role_assignments};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -16,7 +21,7 @@ use utoipa::ToSchema;
 use crate::Api;
 use crate::clients::find_for_change;
 use crate::problem::{FieldFault, Problem, ProblemBody};
-use crate::requests::{Call, RawBody, authorized};
+use crate::requests::{Call, QueryString, RawBody, refused};
 
 /// A secret in the one answer that shows it.
 #[derive(Serialize, ToSchema)]
@@ -34,13 +39,6 @@ pub struct ShownSecret {
     created_at: DateTime<Utc>,
 }
 
-impl ShownSecret {
-    /// The secret alone.
-    pub fn into_value(self) -> String {
-        self.value
-    }
-}
-
 impl std::fmt::Debug for ShownSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ShownSecret")
@@ -54,7 +52,6 @@ impl std::fmt::Debug for ShownSecret {
 pub struct PreparedSecret {
     plain: PlainSecret,
     stored: NewSecret,
-    created_at: DateTime<Utc>,
 }
 
 impl PreparedSecret {
@@ -66,11 +63,7 @@ impl PreparedSecret {
             hint: plain.hint(),
             verifier: api.authority.keyring().verifier(&plain, client.uuid()),
         };
-        Ok(Self {
-            plain,
-            stored,
-            created_at: api.now(),
-        })
+        Ok(Self { plain, stored })
     }
 
     /// What is stored.
@@ -84,13 +77,18 @@ impl PreparedSecret {
             .after(json!({ "client_id": client, "hint": self.stored.hint }))
     }
 
+    /// The secret alone, for its one showing.
+    pub fn into_value(self) -> String {
+        self.plain.expose().to_owned()
+    }
+
     /// The secret, for its one showing.
-    pub fn show(self) -> ShownSecret {
+    pub fn show(self, created_at: DateTime<Utc>) -> ShownSecret {
         ShownSecret {
             id: self.stored.id,
             value: self.plain.expose().to_owned(),
             hint: self.stored.hint,
-            created_at: self.created_at,
+            created_at,
         }
     }
 }
@@ -132,12 +130,19 @@ pub async fn rotate(
     call: Call,
     path: web::Path<(String, String)>,
     body: RawBody,
+    query: QueryString,
 ) -> Result<HttpResponse, Problem> {
     let (tenant, client) = path.into_inner();
-    let tenant = authorized(&call, Permission::SecretsWrite, &tenant).await?;
+    let call = call
+        .urgent()
+        .authorized(Permission::SecretsWrite, &tenant)
+        .await?;
+    let tenant = call.tenant;
+    query.only(&[])?;
     let input: RotationInput = body.read()?;
     let id: ClientId = client.parse().map_err(|_| Problem::NotFound)?;
     let secret = PreparedSecret::new(&api, id)?;
+    let caller = call.caller;
     let rotated = api
         .authority
         .database()
@@ -152,6 +157,10 @@ pub async fn rotate(
                 );
                 return Err(Problem::ConfirmationMismatch(fault));
             }
+            let conveyed = permissions_of_client(tx, tenant, &client)?;
+            if let Err(refusal) = caller.may_come_by(&conveyed) {
+                return Ok(refused(&caller, refusal));
+            }
             let revoked = clients::revoke_secrets(tx, tenant, id)?;
             clients::insert_secret(tx, tenant, id, secret.stored())?;
             let particulars = json!({ "revoked": revoked, "made": secret.stored().id });
@@ -161,13 +170,28 @@ pub async fn rotate(
             .and(secret.shown_event(tenant, id));
             let rotated = RotatedSecret {
                 client_id: id.to_string(),
-                secret: secret.show(),
+                secret: secret.show(tx.now()),
                 revoked_secret_ids: revoked.iter().map(ToString::to_string).collect(),
             };
-            Ok(Change::Made(rotated, events))
+            Ok(Change::Made(Ok(rotated), events))
         })
-        .await?;
+        .await??;
     Ok(HttpResponse::Ok()
         .insert_header(("Cache-Control", "no-store"))
         .json(rotated))
+}
+
+/// What a token of a client can convey at most: its roles, as far as its scopes name them.
+fn permissions_of_client(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    client: &Client,
+) -> Result<BTreeSet<Permission>, Problem> {
+    let held = permissions_of(&role_assignments::of_client(tx, tenant, client.id)?);
+    let audience = [MANAGEMENT_API_AUDIENCE.to_owned()];
+    Ok(effective_permissions(
+        &client.settings.allowed_scopes,
+        &audience,
+        &held,
+    ))
 }

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 use crate::Api;
 use crate::clients::prepared::{ClientCredentials, PreparedClient};
 use crate::problem::{Problem, ProblemBody};
-use crate::requests::{Call, Cursors, Fields, QueryString, RawBody, authorized_for_platform};
+use crate::requests::{Call, Cursors, Fields, QueryString, RawBody};
 
 /// A person as given at the making of a tenant.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -146,8 +146,12 @@ pub async fn create(
     api: web::Data<Api>,
     call: Call,
     body: RawBody,
+    query: QueryString,
 ) -> Result<HttpResponse, Problem> {
-    authorized_for_platform(&call, Permission::TenantsCreate).await?;
+    let call = call
+        .authorized_for_platform(Permission::TenantsCreate)
+        .await?;
+    query.only(&[])?;
     let input: TenantInput = body.read()?;
     let with_admin = input.admin_client;
     let (name, owner_name, owner_email) = input.verified()?;
@@ -239,7 +243,8 @@ pub async fn list(
     call: Call,
     query: QueryString,
 ) -> Result<HttpResponse, Problem> {
-    authorized_for_platform(&call, Permission::TenantsRead).await?;
+    call.authorized_for_platform(Permission::TenantsRead)
+        .await?;
     let cursors = Cursors::new(api.authority.keyring(), "tenants");
     let page = cursors.page(&query)?;
     let found = api
@@ -273,14 +278,10 @@ pub async fn read(
     path: web::Path<String>,
     query: QueryString,
 ) -> Result<HttpResponse, Problem> {
-    let id: Option<TenantId> = path.parse().ok();
-    // tenant_1: to whoever is no operator, every other tenant is one that never existed.
-    if call.caller.holds(Permission::TenantsRead).is_err() && id != Some(call.caller.tenant) {
-        return Err(Problem::NotFound);
-    }
-    authorized_for_platform(&call, Permission::TenantsRead).await?;
+    let (_, id) = call
+        .authorized_to_look_at(Permission::TenantsRead, &path)
+        .await?;
     query.only(&[])?;
-    let id = id.ok_or(Problem::NotFound)?;
     let tenant = api
         .authority
         .database()

@@ -32,16 +32,15 @@ pub(crate) fn authenticate_client(
     let position = tokens::position(tx, tenant)?;
     let tenant = tenants::find(tx, tenant)?.ok_or(Refusal::NoSuchTenant)?;
     let id: Option<ClientId> = presented.client_id.parse().ok();
-    let client = match id {
-        Some(id) => clients::find(tx, tenant.id, id)?,
-        None => None,
-    };
-    let secrets = match &client {
-        Some(client) => clients::secrets(tx, tenant.id, client.id)?,
-        None => Vec::new(),
-    };
-    // An unknown client costs what a known one does: a comparison is made either way.
+    let client = clients::find(
+        tx,
+        tenant.id,
+        id.unwrap_or(ClientId::from_uuid(uuid::Uuid::nil())),
+    )?;
+    // An unknown client costs what a known one does: the same questions are asked, and a comparison is made
+    // either way.
     let owner = id.map_or(uuid::Uuid::nil(), ClientId::uuid);
+    let secrets = clients::secrets(tx, tenant.id, ClientId::from_uuid(owner))?;
     let mut matched = false;
     let mut compared = false;
     for (secret, verifier) in &secrets {

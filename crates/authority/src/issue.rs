@@ -9,7 +9,8 @@ use grantor_domain::token::AccessToken;
 use grantor_keys::{TokenHash, uuid_v7};
 use grantor_protocol::scope::Scopes;
 use grantor_protocol::token::{ACCESS_TOKEN_TYP, AccessTokenClaims, Audience};
-use grantor_storage::{ReadTx, Scope, resource_servers, signing_keys, tokens};
+use grantor_storage::{ReadTx, Scope, StorageError, resource_servers, signing_keys, tokens};
+use uuid::Uuid;
 
 use crate::authenticate::{Authenticated, authenticate_client};
 use crate::{Authority, Failure, PresentedCredentials, Refusal};
@@ -42,6 +43,17 @@ pub struct Issued {
 /// The longest user agent that is kept.
 const USER_AGENT_LIMIT: usize = 200;
 
+/// How often a decision is made anew when what it rested on has changed meanwhile.
+const ATTEMPTS: u32 = 5;
+
+/// A decision that is signed and waits to be confirmed.
+struct Proposal {
+    token: String,
+    record: AccessToken,
+    /// The subjects that the decision rested on.
+    rested_on: Vec<Uuid>,
+}
+
 impl Authority {
     /// Issues a token for `client_credentials`.
     pub async fn issue_for_client(
@@ -49,6 +61,22 @@ impl Authority {
         request: TokenRequest,
         now: DateTime<Utc>,
     ) -> Result<Issued, Refusal> {
+        for _ in 0..ATTEMPTS {
+            let proposal = self.propose(request.clone(), now).await?;
+            if let Some(issued) = self.confirm(proposal).await? {
+                return Ok(issued);
+            }
+        }
+        let busy = "the client changes faster than a token can be issued".to_owned();
+        Err(StorageError::Unavailable(busy).into())
+    }
+
+    /// Validates, decides and signs.
+    async fn propose(
+        &self,
+        request: TokenRequest,
+        now: DateTime<Utc>,
+    ) -> Result<Proposal, Refusal> {
         let TokenRequest {
             tenant,
             credentials,
@@ -57,7 +85,7 @@ impl Authority {
             user_agent,
         } = request;
         let keyring = self.keyring.clone();
-        let (who, issuance, published) = self
+        let (who, catalogue, issuance, published) = self
             .database
             .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
                 let who = authenticate_client(tx, &keyring, tenant, &credentials, now)?;
@@ -75,28 +103,46 @@ impl Authority {
                     .issuance
                     .ok_or(Failure::Impossible("a decision neither refused nor issued"))?;
                 let published = signing_keys::published(tx, tenant, now)?;
-                Ok::<_, Refusal>((who, issuance, published))
+                Ok::<_, Refusal>((who, catalogue, issuance, published))
             })
             .await?;
+        let servers = catalogue.servers().iter().map(|server| server.id.uuid());
+        let rested_on = [tenant.uuid(), who.client.id.uuid()]
+            .into_iter()
+            .chain(servers)
+            .collect();
         let signing_key = self.signing_key(tenant, published, now).await?;
         let record = self.record(&who, issuance, ip, user_agent, now)?;
-        let claims = claims(&who, &record)?;
         let token = signing_key
-            .sign(ACCESS_TOKEN_TYP, &claims, self.entropy())
+            .sign(ACCESS_TOKEN_TYP, &claims(&who, &record)?, self.entropy())
             .map_err(Failure::from)?;
-        let hash = TokenHash::of(&token);
-        let expires_in = u64::try_from((record.expires_at - record.issued_at).num_seconds())
-            .map_err(|_| Failure::Impossible("a token that ends before it begins"))?;
-        let scopes = record.scopes.clone();
-        // token_1: on record before it leaves.
-        self.database
-            .flow(move |tx| tokens::insert(tx, &record, hash).map_err(Refusal::from))
-            .await?;
-        Ok(Issued {
+        Ok(Proposal {
             token,
-            expires_in,
-            scopes,
+            record,
+            rested_on,
         })
+    }
+
+    /// `token_1`: puts the token on record before it leaves. Nothing comes of it when the decision is not
+    /// current any more.
+    async fn confirm(&self, proposal: Proposal) -> Result<Option<Issued>, Refusal> {
+        let Proposal {
+            token,
+            record,
+            rested_on,
+        } = proposal;
+        let issued = Issued {
+            expires_in: u64::try_from((record.expires_at - record.issued_at).num_seconds())
+                .map_err(|_| Failure::Impossible("a token that ends before it begins"))?,
+            scopes: record.scopes.clone(),
+            token,
+        };
+        let hash = TokenHash::of(&issued.token);
+        let recorded = self
+            .database
+            .flow(move |tx| tokens::insert(tx, &record, hash, &rested_on).map_err(Refusal::from))
+            .await?;
+        Ok(recorded.then_some(issued))
     }
 
     fn record(

@@ -46,6 +46,16 @@ impl Authority {
         }
     }
 
+    /// The same by the connections that are kept for revocation and health: what stops something goes
+    /// through however crowded the others are.
+    #[must_use]
+    pub fn reserved(&self) -> Self {
+        Self {
+            database: self.database.reserved(),
+            ..self.clone()
+        }
+    }
+
     /// Where everything is kept.
     pub fn database(&self) -> &Database {
         &self.database

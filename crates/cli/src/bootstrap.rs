@@ -6,10 +6,9 @@ use clap::Args;
 use grantor_api_server::Api;
 use grantor_api_server::bootstrap::{Bootstrapped, Outcome, bootstrap, new_operator_secret};
 use grantor_authority::Authority;
-use grantor_foundation::{database, keyring};
+use grantor_foundation::{OpenError, check_master_key, database, keyring};
 use grantor_keys::SystemEntropy;
 use grantor_server_kit::{Clock, CommonArgs, CommonSettings, SystemClock};
-use grantor_storage::{ReadTx, Scope, installation};
 
 use crate::failure::Failure;
 use crate::owner::OwnerArgs;
@@ -62,12 +61,16 @@ pub(crate) fn api(owner_url: &str, settings: &CommonSettings) -> Result<Api, Fai
 
 async fn begin(api: &Api, new_secret: bool) -> Result<Bootstrapped, Failure> {
     if new_secret {
-        check_master_key(api).await?;
-        return new_operator_secret(api).await?.ok_or_else(|| {
-            Failure::Told(
-                "the installation is not bootstrapped yet; leave --new-secret out".to_owned(),
-            )
-        });
+        // A secret made under another master key would not work, and the old ones would be gone.
+        let not_yet = || {
+            let sentence = "the installation is not bootstrapped yet; leave --new-secret out";
+            Failure::Told(sentence.to_owned())
+        };
+        match check_master_key(api.authority.database(), api.authority.keyring()).await {
+            Err(OpenError::NotBootstrapped) => return Err(not_yet()),
+            checked => checked?,
+        }
+        return new_operator_secret(api).await?.ok_or_else(not_yet);
     }
     match bootstrap(api).await? {
         Outcome::Done(made) => Ok(made),
@@ -76,24 +79,5 @@ async fn begin(api: &Api, new_secret: bool) -> Result<Bootstrapped, Failure> {
              if they are lost, --new-secret makes new ones and stops the old"
                 .to_owned(),
         )),
-    }
-}
-
-/// A secret made under another master key would not work, and the old ones would be gone.
-async fn check_master_key(api: &Api) -> Result<(), Failure> {
-    let stored = api
-        .authority
-        .database()
-        .read(Scope::Platform(None), |tx: &mut ReadTx<'_>| {
-            installation::master_key_check(tx)
-        })
-        .await?;
-    match stored.map(|stored| api.authority.keyring().check(&stored)) {
-        Some(Err(_)) => Err(Failure::Told(
-            "GRANTOR_MASTER_KEY is not the key of this installation; set the right one, \
-             or name the old one in GRANTOR_PREVIOUS_MASTER_KEYS"
-                .to_owned(),
-        )),
-        Some(Ok(())) | None => Ok(()),
     }
 }

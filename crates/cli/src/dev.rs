@@ -19,7 +19,7 @@ use grantor_server_kit::{
     ApiArgs, ApiSettings, CommonArgs, CommonSettings, SecretText, SystemClock, TokenArgs,
     TokenSettings, bind, logging, shutdown_signal,
 };
-use grantor_storage::{installation, migrate};
+use grantor_storage::migrate;
 use tokio::sync::watch;
 
 use crate::bootstrap::api;
@@ -168,7 +168,7 @@ async fn serve(
     if postgres.is_some() {
         migrate::admit_server_role(owner_url, SERVER, None)?;
     } else if let Some(url) = &common.database_url {
-        installation::check_fitness(url.expose())?;
+        grantor_foundation::check_fitness(url.expose()).await?;
     }
 
     let owner_api = api(owner_url, common)?;

@@ -10,8 +10,6 @@ mod openapi;
 mod owner;
 mod terminal;
 
-use std::process::ExitCode;
-
 use clap::{Parser, Subcommand};
 
 /// Manage OAuth clients and connected apps, and the tokens that they get.
@@ -41,7 +39,7 @@ enum Command {
 }
 
 #[actix_web::main]
-async fn main() -> ExitCode {
+async fn main() {
     let Options { command, dev } = Options::parse();
     let done = match command {
         None => dev::run(dev).await,
@@ -51,11 +49,14 @@ async fn main() -> ExitCode {
         Some(Command::Openapi(args)) => openapi::run(&args),
         Some(Command::Keys(args)) => keys::run(*args).await,
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
+    let code = match done {
+        Ok(()) => 0,
         Err(failure) => {
             terminal::complain(&failure.to_string());
-            ExitCode::FAILURE
+            1
         }
-    }
+    };
+    // Outright: a call on a PostgreSQL that hangs holds its thread, and leaving in good order would wait for
+    // that thread without end. What is to be stopped in order was stopped by the command.
+    std::process::exit(code)
 }

@@ -59,6 +59,15 @@ impl Caller {
         self.holds(permission)
     }
 
+    /// Decides whether the caller may come into possession of a secret that conveys these permissions:
+    /// nobody gets more by it than they have (`role_3`).
+    pub fn may_come_by(&self, conveyed: &BTreeSet<Permission>) -> Result<(), AccessRefusal> {
+        match conveyed.difference(&self.permissions).next() {
+            None => Ok(()),
+            Some(beyond) => Err(AccessRefusal::MissingPermission(*beyond)),
+        }
+    }
+
     /// Decides whether the caller may do something that concerns the platform. Permissions of that kind
     /// come from the role `operator` alone, which is held in the platform tenant alone.
     pub fn holds(&self, permission: Permission) -> Result<(), AccessRefusal> {
@@ -119,6 +128,18 @@ mod tests {
     #[test]
     fn a_token_for_another_audience_conveys_nothing() {
         assert!(effective("grantor:clients.read", "https://orders.example", &admin()).is_empty());
+    }
+
+    #[test]
+    fn role_3_nobody_comes_by_more_than_they_have() {
+        let caller = Caller {
+            tenant: TenantId::from_uuid(Uuid::from_u128(1)),
+            client: ClientId::from_uuid(Uuid::from_u128(3)),
+            permissions: BTreeSet::from([Permission::SecretsWrite]),
+        };
+        assert_eq!(caller.may_come_by(&BTreeSet::new()), Ok(()));
+        assert_eq!(caller.may_come_by(&caller.permissions), Ok(()));
+        assert!(caller.may_come_by(&admin()).is_err());
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl Foundation {
             .database_url
             .as_ref()
             .ok_or(OpenError::Missing(names::DATABASE_URL.env))?;
-        installation::check_fitness(url.expose())?;
+        check_fitness(url.expose()).await?;
         let database = database(url.expose(), settings, entropy);
         check_master_key(&database, &keyring).await?;
         if !installation::health(&database).await?.durable {
@@ -180,7 +180,24 @@ impl Foundation {
     }
 }
 
-async fn check_master_key(database: &Database, keyring: &Keyring) -> Result<(), OpenError> {
+/// How long the first look at the database may take.
+const FIRST_LOOK: Duration = Duration::from_secs(15);
+
+/// Checks that a database is fit to serve, without waiting for ever for one that hangs.
+pub async fn check_fitness(url: &str) -> Result<(), UnfitDatabase> {
+    let url = url.to_owned();
+    let look = tokio::task::spawn_blocking(move || installation::check_fitness(&url));
+    match tokio::time::timeout(FIRST_LOOK, look).await {
+        Ok(Ok(fit)) => fit,
+        Ok(Err(_)) | Err(_) => Err(UnfitDatabase::Unreachable(format!(
+            "PostgreSQL did not answer within {} s",
+            FIRST_LOOK.as_secs()
+        ))),
+    }
+}
+
+/// Checks that the master key is the installation's.
+pub async fn check_master_key(database: &Database, keyring: &Keyring) -> Result<(), OpenError> {
     let stored = database
         .read(Scope::Platform(None), |tx: &mut ReadTx<'_>| {
             installation::master_key_check(tx)

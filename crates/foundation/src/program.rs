@@ -5,7 +5,6 @@ use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use grantor_keys::SystemEntropy;
@@ -29,24 +28,28 @@ pub struct Own {
     pub description: Vec<(&'static str, String)>,
 }
 
-/// Runs one server to its end, and tells on the terminal when it could not.
+/// Runs one server to its end, tells on the terminal when it could not, and ends the process.
+///
+/// The process is ended outright: a call on a PostgreSQL that hangs holds its thread, and leaving in good
+/// order would wait for that thread without end. What was served is drained by then.
 pub async fn main<S, F>(
     program: &'static str,
     common: CommonArgs,
     own: Result<Own, Mistakes>,
     serve: S,
-) -> ExitCode
+) -> !
 where
     S: FnOnce(Foundation, CommonSettings, TcpListener, TcpListener) -> Result<F, OpenError>,
     F: Future<Output = io::Result<()>>,
 {
-    match run(program, &common, own, serve).await {
-        Ok(()) => ExitCode::SUCCESS,
+    let code = match run(program, &common, own, serve).await {
+        Ok(()) => 0,
         Err(error) => {
             complain(program, &error.to_string());
-            ExitCode::FAILURE
+            1
         }
-    }
+    };
+    std::process::exit(code)
 }
 
 #[expect(

@@ -178,10 +178,9 @@ impl Database {
     /// Runs the keeping of partitions: no configuration and no token, so neither a change nor a flow.
     pub(crate) async fn keep_partitions(
         &self,
-        scope: Scope,
         now: DateTime<Utc>,
     ) -> Result<crate::partitions::Kept, StorageError> {
-        self.run(opening(scope.role(), None, false), move |link| {
+        self.run(opening("grantor_platform", None, false), move |link| {
             Ok(Ending::Commit(crate::partitions::keep_now(
                 &mut link.connection,
                 now,
@@ -199,7 +198,9 @@ impl Database {
         let busy = |what: &str| E::from(StorageError::Unavailable(what.to_owned()));
         let until = Instant::now() + self.deadline;
         let permits = self.lane.permits.clone();
-        let waited = tokio::time::timeout(CHECKOUT, permits.acquire_owned()).await;
+        // A short deadline counts here too: the wait for a turn is part of the call.
+        let turn = CHECKOUT.min(self.deadline);
+        let waited = tokio::time::timeout(turn, permits.acquire_owned()).await;
         let Ok(Ok(permit)) = waited else {
             return Err(busy("every connection is busy"));
         };
@@ -273,7 +274,13 @@ fn begin(
             .get_timeout(left)
             .map_err(|error| StorageError::Unavailable(format!("no connection: {error}")))?;
         match link.connection.batch_execute(opening) {
-            Ok(()) => return Ok(link),
+            Ok(()) if Instant::now() < until => return Ok(link),
+            // PostgreSQL was stopped meanwhile, and the caller has gone: nothing is begun for it any more.
+            Ok(()) => {
+                link.broken = link.connection.batch_execute("ROLLBACK").is_err();
+                let late = "the database did not answer in time".to_owned();
+                return Err(StorageError::Unavailable(late));
+            }
             Err(error) => {
                 link.broken = true;
                 let error = StorageError::from(error);

@@ -83,7 +83,8 @@ impl From<DieselError> for StorageError {
 /// diesel doesn't hand on the SQLSTATE, so the few conditions that pass by themselves are told by their
 /// words. Where the server speaks another language, the connection's state is looked at besides.
 fn passes_by_itself(message: &str) -> bool {
-    const SIGNS: [&str; 13] = [
+    const SIGNS: [&str; 14] = [
+        "deadlock detected",
         // Partitions are made a week ahead; should one be missing, the next round makes it.
         "no partition of relation",
         "canceling statement due to",

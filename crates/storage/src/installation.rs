@@ -30,7 +30,8 @@ pub enum UnfitDatabase {
     },
     /// The role may not do the work.
     #[error(
-        "the database role `{role}` is not a member of grantor_tenant, grantor_platform and grantor_fast; \
+        "the database role `{role}` is not a member of grantor_tenant, grantor_platform and grantor_fast, \
+         or may not use the schema grantor; \
          run `grantor migrate` with GRANTOR_OWNER_DATABASE_URL and GRANTOR_DATABASE_URL"
     )]
     NotAMember {
@@ -92,9 +93,11 @@ pub fn check_fitness(url: &str) -> Result<(), UnfitDatabase> {
     };
     let mut connection = migrate::connect(url).map_err(told)?;
     let facts: RoleFacts = diesel::sql_query(
-        "SELECT rolname::text AS role, rolsuper AS superuser, rolbypassrls AS bypasses, \
-                coalesce((SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'grantor'), false) AS owns, \
-                to_regclass('grantor.__diesel_schema_migrations') IS NOT NULL \
+        "SELECT rolname::text AS role, rolsuper AS superuser, EXISTS (SELECT FROM pg_roles taken WHERE (taken.rolsuper OR taken.rolbypassrls) \
+                        AND pg_has_role(taken.oid, 'MEMBER')) AS bypasses, \
+                coalesce((SELECT pg_has_role(nspowner, 'MEMBER') FROM pg_namespace WHERE nspname = 'grantor'), false) AS owns, \
+                EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace \
+                        WHERE nspname = 'grantor' AND relname = '__diesel_schema_migrations') \
                     AND EXISTS (SELECT FROM pg_roles WHERE rolname = 'grantor_platform') AS migrated, \
                 current_setting('server_version_num')::int < 140000 AS old, \
                 current_setting('server_version') AS version \
@@ -116,8 +119,11 @@ pub fn check_fitness(url: &str) -> Result<(), UnfitDatabase> {
     }
     for (has, what) in [
         (superuser, "is a superuser"),
-        (bypasses, "has BYPASSRLS"),
-        (owns, "owns Grantor's tables"),
+        (bypasses, "has BYPASSRLS, or may take on a role that has it"),
+        (
+            owns,
+            "owns Grantor's tables, or may take on the role that does",
+        ),
     ] {
         if has {
             return Err(UnfitDatabase::PrivilegedRole { role, what });
@@ -129,7 +135,7 @@ pub fn check_fitness(url: &str) -> Result<(), UnfitDatabase> {
         });
     }
     let Membership { member, inherits } = diesel::sql_query(
-        "SELECT bool_and(pg_has_role(name, 'MEMBER')) AS member, bool_or(pg_has_role(name, 'USAGE')) AS inherits \
+        "SELECT bool_and(pg_has_role(name, 'MEMBER')) AND has_schema_privilege('grantor', 'USAGE') AS member, bool_or(pg_has_role(name, 'USAGE')) AS inherits \
          FROM unnest(ARRAY['grantor_tenant', 'grantor_platform', 'grantor_fast']) AS name",
     )
     .get_result(&mut connection)

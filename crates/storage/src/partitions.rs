@@ -3,12 +3,10 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Integer, Timestamptz};
-use grantor_domain::ids::TenantId;
 use uuid::Uuid;
 
 use crate::database::Database;
 use crate::error::StorageError;
-use crate::transaction::Scope;
 
 /// What one round of keeping came to. All zero, too, when another replica was at it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, QueryableByName)]
@@ -26,10 +24,26 @@ pub struct Kept {
 
 /// Makes the partitions that will be needed, and drops those that are over by both clocks.
 pub async fn keep(database: &Database, now: DateTime<Utc>) -> Result<Kept, StorageError> {
-    database
-        .keep_partitions(Scope::Platform(None::<TenantId>), now)
-        .await
+    let mut kept = Kept {
+        made: 0,
+        dropped: 0,
+        postponed: 0,
+    };
+    // Each round is a short transaction, so that even the first start on a slow disk ends in time.
+    for _ in 0..MOST_ROUNDS {
+        let round = database.keep_partitions(now).await?;
+        kept.made += round.made;
+        kept.dropped += round.dropped;
+        kept.postponed += round.postponed;
+        if round.made + round.dropped == 0 {
+            break;
+        }
+    }
+    Ok(kept)
 }
+
+/// Enough for a server that comes back after months.
+const MOST_ROUNDS: u32 = 200;
 
 pub(crate) fn keep_now(
     connection: &mut PgConnection,

@@ -1,4 +1,5 @@
-// Generated from the migrated database; see `docs/OPERATING.md`. Do not edit.
+// Generated from the migrated database. Do not edit; write it anew with
+// `GRANTOR_WRITE_SCHEMA=1 cargo test -p grantor-storage schema`.
 
 diesel::table! {
     access_tokens (tenant_id, client_id, id) {

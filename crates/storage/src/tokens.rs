@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Bytea, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use grantor_domain::ids::{ClientId, MemberId, TenantId, TokenId};
 use grantor_domain::suspension::{Position, Suspension};
 use grantor_domain::token::AccessToken;
@@ -15,7 +16,7 @@ use crate::stored;
 use crate::suspensions;
 use crate::transaction::{FlowTx, Reads};
 
-#[derive(Queryable, Selectable, Insertable)]
+#[derive(Queryable, Selectable)]
 #[diesel(table_name = access_tokens)]
 struct TokenRow {
     tenant_id: Uuid,
@@ -82,30 +83,38 @@ pub fn position(tx: &mut impl Reads, tenant: TenantId) -> Result<Position, Stora
     })
 }
 
-/// Puts a token on record. It may leave once this is committed, and not before (`token_1`).
+/// Puts a token on record, unless something that the decision rested on has changed since its position:
+/// then nothing is written, and it must be decided anew. It may leave once this is committed, and not before
+/// (`token_1`).
 pub fn insert(
     tx: &mut FlowTx<'_>,
     token: &AccessToken,
     hash: TokenHash,
-) -> Result<(), StorageError> {
-    diesel::insert_into(access_tokens::table)
-        .values(TokenRow {
-            tenant_id: token.tenant.uuid(),
-            client_id: token.client.uuid(),
-            id: token.id.uuid(),
-            token_hash: hash.as_bytes().to_vec(),
-            member_id: token.member.map(MemberId::uuid),
-            scopes: token.scopes.to_vec(),
-            audiences: token.audiences.clone(),
-            issued_at: token.issued_at,
-            epoch: token.position.epoch,
-            decided_at: token.position.sequence,
-            revoked_at: None,
-            ip: token.ip.map(|ip| ip.to_string()),
-            user_agent: token.user_agent.clone(),
-        })
-        .execute(tx.connection)?;
-    Ok(())
+    rested_on: &[Uuid],
+) -> Result<bool, StorageError> {
+    // Memory proposes, PostgreSQL disposes: the statement itself looks, in its own snapshot, whether the
+    // decision is still current.
+    let written = diesel::sql_query(
+        "INSERT INTO access_tokens \
+            (tenant_id, client_id, id, token_hash, member_id, scopes, audiences, issued_at, epoch, decided_at, ip, user_agent) \
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 \
+         WHERE NOT EXISTS (SELECT FROM changes WHERE tenant_id = $1 AND sequence > $10 AND touched && $13)",
+    )
+    .bind::<SqlUuid, _>(token.tenant.uuid())
+    .bind::<SqlUuid, _>(token.client.uuid())
+    .bind::<SqlUuid, _>(token.id.uuid())
+    .bind::<Bytea, _>(hash.as_bytes().as_slice())
+    .bind::<Nullable<SqlUuid>, _>(token.member.map(MemberId::uuid))
+    .bind::<Array<Text>, _>(token.scopes.to_vec())
+    .bind::<Array<Text>, _>(&token.audiences)
+    .bind::<Timestamptz, _>(token.issued_at)
+    .bind::<BigInt, _>(token.position.epoch)
+    .bind::<BigInt, _>(token.position.sequence)
+    .bind::<Nullable<Text>, _>(token.ip.map(|ip| ip.to_string()))
+    .bind::<Nullable<Text>, _>(token.user_agent.as_deref())
+    .bind::<Array<SqlUuid>, _>(rested_on)
+    .execute(tx.connection)?;
+    Ok(written == 1)
 }
 
 /// A token as it stands on record, with what its client's suspension says.

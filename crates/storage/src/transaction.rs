@@ -149,8 +149,8 @@ impl<'c> ChangeTx<'c> {
         &self.origin
     }
 
-    /// The only way to a connection that writes: it names the subject that the write touches, raises its
-    /// revision, once in a transaction, and puts it on the change feed.
+    /// The only way to write what a decision can rest on: it names the subject that the write touches, raises
+    /// its revision, once in a transaction, and puts it on the change feed.
     pub(crate) fn touching(
         &mut self,
         tenant: TenantId,

@@ -2,7 +2,6 @@
 //! and builders. It knows storage and the domain, and not the servers.
 #![expect(
     clippy::expect_used,
-    clippy::missing_panics_doc,
     clippy::panic,
     reason = "a test that can't be set up should end at once"
 )]
@@ -12,8 +11,10 @@ mod clock;
 mod database;
 mod entropy;
 mod postgres;
+mod socket_proxy;
 
 pub use clock::FixedClock;
 pub use database::{TestDatabase, master_key};
 pub use entropy::SeededEntropy;
 pub use postgres::{TestServer, shared};
+pub use socket_proxy::SocketProxy;

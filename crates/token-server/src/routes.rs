@@ -66,8 +66,15 @@ pub fn document() -> utoipa::openapi::OpenApi {
 /// What no endpoint matched. RFC 6749 §3.2: the client MUST use POST at the token endpoint; the same holds
 /// for introspection and revocation.
 async fn unmatched(request: HttpRequest) -> Result<actix_web::HttpResponse, Oops> {
-    let endpoint = request
-        .path()
+    let path = request.path();
+    // RFC 8414 §3.1: this well-known place stands before the issuer's path, not below it.
+    if path
+        .strip_prefix("/.well-known/oauth-authorization-server/t/")
+        .is_some_and(|tenant| !tenant.is_empty() && !tenant.contains('/'))
+    {
+        return Err(Oops::MethodNotAllowed("GET"));
+    }
+    let endpoint = path
         .strip_prefix("/t/")
         .and_then(|rest| rest.split_once('/'))
         .map_or("", |(_, endpoint)| endpoint);

@@ -1,3 +1,12 @@
 //! Every test that speaks HTTP to running servers.
+#![cfg(test)]
 
+mod authorization;
+mod bad_input_api;
+mod clients;
+mod concurrency;
+mod oauth;
+mod operations;
+mod outages;
 mod slice;
+mod tokens;

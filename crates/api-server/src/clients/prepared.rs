@@ -1,5 +1,6 @@
 //! A client about to be made: its settings, its secret, and the service role that it gets at once.
 
+use chrono::{DateTime, Utc};
 use grantor_domain::audit::{Action, Event, Events, Target};
 use grantor_domain::client::{ClientProfile, ClientSettings, ClientType, OwnerContact};
 use grantor_domain::ids::{ClientId, OrganizationId, RoleAssignmentId, TenantId};
@@ -118,8 +119,8 @@ impl PreparedClient {
     }
 
     /// The secret, for its one showing.
-    pub fn show_secret(self) -> ShownSecret {
-        self.secret.show()
+    pub fn show_secret(self, created_at: DateTime<Utc>) -> ShownSecret {
+        self.secret.show(created_at)
     }
 
     /// The credentials, for their one showing.
@@ -127,7 +128,7 @@ impl PreparedClient {
         ClientCredentials {
             client_id: self.id.to_string(),
             allowed_scopes: self.settings.allowed_scopes.to_vec(),
-            client_secret: self.secret.show().into_value(),
+            client_secret: self.secret.into_value(),
         }
     }
 }

@@ -47,7 +47,7 @@ pub struct ClientInput {
     /// The scopes that it may ask for.
     #[serde(default)]
     #[schema(value_type = Vec<String>, example = json!(["orders.api:read"]), max_items = 100)]
-    allowed_scopes: Vec<String>,
+    pub(super) allowed_scopes: Vec<String>,
     /// Whether a token request must name its scopes; if not, it gets all that are allowed.
     #[serde(default = "yes")]
     #[schema(default = true)]

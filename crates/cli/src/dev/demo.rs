@@ -57,9 +57,7 @@ pub(crate) async fn prepare(
     new_secrets: bool,
 ) -> Result<Demo, Failure> {
     let Some(mut demo) = find(api, folder).await? else {
-        let demo = make(api).await?;
-        remember(folder, &demo)?;
-        return Ok(demo);
+        return make(api, folder).await;
     };
     if new_secrets {
         let tenant: TenantId = parsed(&demo.tenant)?;
@@ -73,7 +71,7 @@ pub(crate) async fn prepare(
                 })
                 .await?;
             if there.is_some() {
-                client.secret = Some(replace_secret(api, tenant, id).await?);
+                client.secret = Some(replace_secret(api, tenant, id, false).await?);
             }
         }
     }
@@ -127,19 +125,14 @@ async fn find(api: &Api, folder: &Folder) -> Result<Option<Demo>, Failure> {
     }))
 }
 
-fn remember(folder: &Folder, demo: &Demo) -> Result<(), Failure> {
-    let Demo {
-        tenant,
-        admin,
-        machine,
-        checker,
-    } = demo;
+fn remember(
+    folder: &Folder,
+    tenant: &str,
+    [admin, machine, checker]: &[String; 3],
+) -> Result<(), Failure> {
     folder.write(
         FILE,
-        &format!(
-            "tenant={tenant}\nadmin={}\nmachine={}\nchecker={}\n",
-            admin.id, machine.id, checker.id
-        ),
+        &format!("tenant={tenant}\nadmin={admin}\nmachine={machine}\nchecker={checker}\n"),
     )
 }
 
@@ -165,7 +158,7 @@ fn orders(api: &Api, checker: ClientId) -> Result<ResourceServer, Problem> {
     })
 }
 
-async fn make(api: &Api) -> Result<Demo, Failure> {
+async fn make(api: &Api, folder: &Folder) -> Result<Demo, Failure> {
     let ours = |_: &dyn std::fmt::Debug| Problem::Internal;
     let id: TenantId = api.new_id()?;
     let tenant = NewTenant {
@@ -207,6 +200,9 @@ async fn make(api: &Api) -> Result<Demo, Failure> {
     let checker = PreparedClient::new(api, checker_settings)?;
     let orders = orders(api, checker.id)?;
 
+    // Before the demo is there: ids that lead nowhere do no harm, and a demo that nobody remembers would.
+    let ids = [&admin, &machine, &checker].map(|client| client.id.to_string());
+    remember(folder, &id.to_string(), &ids)?;
     let origin = Origin::without_request(Actor::Command("grantor dev"));
     let made = api
         .authority

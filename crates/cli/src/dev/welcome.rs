@@ -34,9 +34,16 @@ fn write(
     writeln!(text, "  management API  {api}")?;
     writeln!(text, "  demo tenant     {}", demo.tenant)?;
     writeln!(text, "  its issuer      {issuer}\n")?;
-    let (Some(admin), Some(machine), Some(checker)) =
-        (pair(&demo.admin), pair(&demo.machine), pair(&demo.checker))
-    else {
+    let clients = [
+        ("ADMIN", &demo.admin),
+        ("MACHINE", &demo.machine),
+        ("CHECKER", &demo.checker),
+    ];
+    let shown = clients
+        .iter()
+        .filter(|(_, client)| client.secret.is_some())
+        .count();
+    if shown == 0 && operator.is_none() {
         writeln!(
             text,
             "The credentials were printed at the first start. New ones, which stop the old:"
@@ -45,7 +52,7 @@ fn write(
             text,
             "  grantor dev --new-secrets   (or: scripts/dev --new-secrets)"
         );
-    };
+    }
     writeln!(
         text,
         "Credentials, printed this once (client_id:client_secret). Paste them into a shell:\n"
@@ -58,12 +65,22 @@ fn write(
         )?;
         writeln!(text, "PLATFORM='{}'", operator.issuer)?;
     }
-    writeln!(text, "ADMIN='{admin}'")?;
-    writeln!(text, "MACHINE='{machine}'")?;
-    writeln!(text, "CHECKER='{checker}'")?;
+    for (name, client) in clients {
+        match pair(client) {
+            Some(pair) => writeln!(text, "{name}='{pair}'")?,
+            None => writeln!(
+                text,
+                "# {name} ({}) was deleted, so it has no secret",
+                client.id
+            )?,
+        }
+    }
     writeln!(text, "API='{api}'")?;
     writeln!(text, "TENANT='{}'", demo.tenant)?;
     writeln!(text, "ISSUER='{issuer}'")?;
+    if shown < clients.len() {
+        return Ok(());
+    }
     writeln!(
         text,
         "\n# Then try, line by line:\n\n\

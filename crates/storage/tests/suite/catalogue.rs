@@ -1,0 +1,205 @@
+//! What must hold of every table, asked of PostgreSQL's own catalogue. Who adds a table meets it here.
+
+use grantor_test_support::TestDatabase;
+
+use crate::support::texts;
+
+/// diesel's own table: which migrations were applied. Servers look into it before they take on any role.
+const DIESELS: &str = "__diesel_schema_migrations";
+
+fn ask(sql: &str) -> Vec<String> {
+    texts(&mut TestDatabase::new().superuser(), sql)
+}
+
+#[test]
+fn row_level_security_is_forced_on_every_table() {
+    let without = ask("SELECT relname FROM pg_class \
+         WHERE relnamespace IN ('grantor'::regnamespace, 'grantor_parts'::regnamespace) \
+           AND relkind IN ('r', 'p') AND NOT (relrowsecurity AND relforcerowsecurity)");
+    assert_eq!(without, [DIESELS]);
+}
+
+#[test]
+fn every_table_has_a_policy_except_partitions_which_nobody_reads_directly() {
+    let without = ask(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'grantor'::regnamespace \
+           AND relkind IN ('r', 'p') AND NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = pg_class.oid)",
+    );
+    assert_eq!(without, [DIESELS]);
+}
+
+#[test]
+fn no_table_lies_outside_of_the_two_schemas_and_nothing_but_partitions_in_the_second() {
+    let elsewhere = ask(
+        "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f') \
+           AND (relnamespace = 'public'::regnamespace \
+                OR relnamespace = 'grantor_parts'::regnamespace AND NOT relispartition \
+                OR relnamespace = 'grantor'::regnamespace AND (relispartition OR relkind NOT IN ('r', 'p')))",
+    );
+    assert_eq!(elsewhere, [""; 0]);
+}
+
+#[test]
+fn partitions_are_granted_to_nobody() {
+    let test = TestDatabase::new();
+    let mut connection = test.superuser();
+    let parts = texts(
+        &mut connection,
+        "SELECT relname FROM pg_class WHERE relnamespace = 'grantor_parts'::regnamespace AND relispartition",
+    );
+    assert!(parts.len() > 20, "partitions are made ahead: {parts:?}");
+    let granted = texts(
+        &mut connection,
+        "SELECT relname || ' to ' || CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END \
+         FROM pg_class CROSS JOIN LATERAL aclexplode(relacl) \
+         WHERE relnamespace = 'grantor_parts'::regnamespace AND grantee <> relowner \
+         UNION ALL \
+         SELECT nspname || ' to ' || rolname FROM pg_namespace CROSS JOIN pg_roles \
+         WHERE nspname = 'grantor_parts' \
+           AND rolname IN ('grantor_server', 'grantor_tenant', 'grantor_platform', 'grantor_fast') \
+           AND has_schema_privilege(rolname, nspname, 'USAGE, CREATE')",
+    );
+    assert_eq!(granted, [""; 0]);
+}
+
+#[test]
+fn every_unique_key_begins_with_the_tenant() {
+    let others = ask("SELECT index.relname FROM pg_index \
+         JOIN pg_class AS index ON index.oid = indexrelid \
+         JOIN pg_class AS parent ON parent.oid = indrelid \
+         JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0] \
+         WHERE parent.relnamespace = 'grantor'::regnamespace AND indisunique AND attname <> 'tenant_id' \
+         ORDER BY 1");
+    let platforms = [
+        "__diesel_schema_migrations_pkey",
+        "installation_pkey",
+        "parted_tables_pkey",
+        "tenants_issuer_key",
+        "tenants_one_platform",
+        "tenants_pkey",
+    ];
+    assert_eq!(others, platforms);
+}
+
+#[test]
+fn every_index_begins_with_the_tenant() {
+    let others = ask("SELECT index.relname FROM pg_index \
+         JOIN pg_class AS index ON index.oid = indexrelid \
+         JOIN pg_class AS parent ON parent.oid = indrelid \
+         LEFT JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0] \
+         WHERE parent.relnamespace = 'grantor'::regnamespace AND NOT indisunique \
+           AND attname IS DISTINCT FROM 'tenant_id'");
+    assert_eq!(others, [""; 0]);
+}
+
+#[test]
+fn every_foreign_key_begins_with_the_tenant_on_both_sides() {
+    let others = ask("SELECT conname FROM pg_constraint \
+         JOIN pg_attribute AS own ON own.attrelid = conrelid AND own.attnum = conkey[1] \
+         JOIN pg_attribute AS far ON far.attrelid = confrelid AND far.attnum = confkey[1] \
+         WHERE contype = 'f' AND connamespace IN ('grantor'::regnamespace, 'grantor_parts'::regnamespace) \
+           AND NOT (own.attname = 'tenant_id' \
+                    AND (far.attname = 'tenant_id' OR confrelid = 'grantor.tenants'::regclass))");
+    assert_eq!(others, [""; 0]);
+}
+
+/// Foreign keys from tokens would lock client rows, and make deletes linear.
+#[test]
+fn what_is_parted_has_no_foreign_keys() {
+    let keys = ask(
+        "SELECT conname FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid \
+         WHERE contype = 'f' AND (relkind = 'p' OR relispartition)",
+    );
+    assert_eq!(keys, [""; 0]);
+}
+
+#[test]
+fn every_table_but_the_platforms_names_the_tenant() {
+    let others = ask(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'grantor'::regnamespace AND relkind IN ('r', 'p') \
+           AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = pg_class.oid AND attname = 'tenant_id' \
+                           AND attnotnull AND atttypid = 'uuid'::regtype) \
+         ORDER BY 1",
+    );
+    assert_eq!(
+        others,
+        [DIESELS, "installation", "parted_tables", "tenants"]
+    );
+}
+
+#[test]
+fn nobody_changes_the_log_of_record_or_the_change_feed() {
+    let rights = ask("SELECT role || ' ' || privilege || ' ' || tables.name \
+         FROM unnest(ARRAY['grantor_server', 'grantor_tenant', 'grantor_platform', 'grantor_fast']) AS role \
+         CROSS JOIN unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER', 'REFERENCES']) AS privilege \
+         CROSS JOIN unnest(ARRAY['audit_events', 'changes']) AS tables (name) \
+         WHERE has_table_privilege(role, 'grantor.' || tables.name, privilege) \
+            OR privilege IN ('UPDATE', 'REFERENCES') \
+               AND has_any_column_privilege(role, 'grantor.' || tables.name, privilege)");
+    assert_eq!(rights, [""; 0]);
+}
+
+/// Every right on a table, a column, a sequence or a function that a role or everybody was given.
+fn rights_of(grantee: &str) -> Vec<String> {
+    let mut rights = ask(&format!(
+        "SELECT relname || ': ' || string_agg(privilege_type, ', ' ORDER BY privilege_type) \
+         FROM pg_class CROSS JOIN LATERAL aclexplode(relacl) AS acl \
+         WHERE relnamespace = 'grantor'::regnamespace AND acl.grantee = {grantee} GROUP BY relname \
+         UNION ALL \
+         SELECT relname || '.' || attname || ': ' || string_agg(privilege_type, ', ' ORDER BY privilege_type) \
+         FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid \
+         CROSS JOIN LATERAL aclexplode(attacl) AS acl \
+         WHERE relnamespace = 'grantor'::regnamespace AND acl.grantee = {grantee} GROUP BY relname, attname"
+    ));
+    // Sorted here: the order must not hang on a collation.
+    rights.sort();
+    rights
+}
+
+#[test]
+fn the_fast_path_reaches_its_tables_alone() {
+    assert_eq!(
+        rights_of("'grantor_fast'::regrole"),
+        [
+            "access_tokens.revoked_at: UPDATE",
+            "access_tokens: INSERT, SELECT",
+            "changes: SELECT",
+            "installation: SELECT",
+            "suspensions: SELECT",
+            "tenant_suspensions: SELECT",
+        ]
+    );
+}
+
+#[test]
+fn the_role_that_servers_log_in_as_has_no_right_of_its_own_and_everybody_sees_the_migrations_alone()
+{
+    assert_eq!(rights_of("'grantor_server'::regrole"), [""; 0]);
+    assert_eq!(rights_of("0"), ["__diesel_schema_migrations: SELECT"]);
+}
+
+#[test]
+fn a_tenant_writes_nothing_of_its_own_row_but_the_revision() {
+    let columns = ask(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'grantor.tenants'::regclass AND attnum > 0 \
+           AND has_column_privilege('grantor_tenant', attrelid, attname, 'UPDATE') ORDER BY 1",
+    );
+    assert_eq!(columns, ["revision", "updated_at"]);
+}
+
+/// A function that runs with its owner's rights is a door in the wall.
+#[test]
+fn one_function_alone_has_its_definers_rights_and_the_platform_alone_may_call_it() {
+    let functions = ask(
+        "SELECT proname || ' with ' || array_to_string(proconfig, ' and ') || ' for ' || \
+                (SELECT string_agg(CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END, ', ') \
+                 FROM aclexplode(proacl) WHERE grantee <> proowner) \
+         FROM pg_proc WHERE prosecdef AND pronamespace NOT IN ('pg_catalog'::regnamespace)",
+    );
+    assert_eq!(
+        functions,
+        [
+            "keep_partitions with search_path=grantor, pg_temp and lock_timeout=200ms for grantor_platform"
+        ]
+    );
+}

@@ -1,0 +1,159 @@
+//! Migrations go up, down to nothing, and up again to the same.
+
+use std::sync::Barrier;
+
+use diesel::connection::SimpleConnection as _;
+use grantor_storage::migrate;
+use grantor_test_support::TestDatabase;
+
+use crate::support::texts;
+
+/// All that the catalogue says of the two schemas, line by line.
+const DUMP: &str = "\
+    SELECT 'column ' || attrelid::regclass || '.' || attname || ' ' || format_type(atttypid, atttypmod) \
+        || ' ' || attnotnull || ' ' || attcollation::text || ' ' || coalesce(pg_get_expr(adbin, adrelid), '-') \
+        || ' ' || coalesce(attacl::text, '-') \
+    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid \
+    LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum \
+    WHERE relnamespace = ANY (ours) AND attnum > 0 AND NOT attisdropped \
+    UNION ALL \
+    SELECT 'relation ' || oid::regclass || ' ' || relkind::text || ' ' || relowner::regrole || ' ' || relrowsecurity \
+        || ' ' || relforcerowsecurity || ' ' || relispartition || ' ' || coalesce(relacl::text, '-') \
+        || ' ' || coalesce(pg_get_expr(relpartbound, oid), '-') || ' ' || coalesce(obj_description(oid), '-') \
+    FROM pg_class WHERE relnamespace = ANY (ours) AND relkind <> 't' \
+    UNION ALL \
+    SELECT 'constraint ' || conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) \
+    FROM pg_constraint WHERE connamespace = ANY (ours) \
+    UNION ALL \
+    SELECT 'index ' || pg_get_indexdef(indexrelid) \
+    FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE relnamespace = ANY (ours) \
+    UNION ALL \
+    SELECT 'policy ' || pg_policies::text FROM pg_policies WHERE schemaname LIKE 'grantor%' \
+    UNION ALL \
+    SELECT 'trigger ' || pg_get_triggerdef(pg_trigger.oid) \
+    FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid WHERE relnamespace = ANY (ours) AND NOT tgisinternal \
+    UNION ALL \
+    SELECT 'function ' || pg_get_functiondef(oid) || ' ' || coalesce(proacl::text, '-') \
+    FROM pg_proc WHERE pronamespace = ANY (ours) \
+    UNION ALL \
+    SELECT 'schema ' || nspname || ' ' || nspowner::regrole || ' ' || coalesce(nspacl::text, '-') \
+    FROM pg_namespace WHERE oid = ANY (ours) \
+    UNION ALL \
+    SELECT 'row ' || parted_tables::text FROM grantor.parted_tables";
+
+fn dump(test: &TestDatabase) -> Vec<String> {
+    // Sorted here: the order must not hang on a collation.
+    let ours = "(ARRAY(SELECT oid FROM pg_namespace WHERE nspname LIKE 'grantor%'))";
+    let mut lines = texts(&mut test.superuser(), &DUMP.replace("(ours)", ours));
+    lines.sort();
+    lines
+}
+
+fn left(test: &TestDatabase) -> Vec<String> {
+    texts(
+        &mut test.superuser(),
+        "SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace \
+         WHERE nspname LIKE 'grantor%' AND relkind NOT IN ('t', 'i') \
+         UNION ALL \
+         SELECT proname FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace \
+         WHERE nspname LIKE 'grantor%' \
+         UNION ALL \
+         SELECT nspname FROM pg_namespace WHERE nspname LIKE 'grantor\\_%'",
+    )
+}
+
+#[test]
+fn all_the_way_up_down_to_nothing_and_up_to_the_same() {
+    let test = TestDatabase::empty();
+    let url = test.owner_url();
+    let made = migrate::up(&url).unwrap();
+    assert!(made.len() >= 8);
+    assert!(
+        migrate::up(&url).unwrap().is_empty(),
+        "nothing is left to apply"
+    );
+    let before = dump(&test);
+    assert!(
+        before.len() > 200,
+        "the dump sees the schema: {}",
+        before.len()
+    );
+
+    // Partitions and rows must not be in the way.
+    test.superuser()
+        .batch_execute("SELECT grantor.keep_partitions('2025-06-01 12:00:00+00')")
+        .unwrap();
+    assert_ne!(dump(&test), before, "the dump sees partitions");
+    let mut taken_back = Vec::new();
+    while let Some(name) = migrate::down(&url).unwrap() {
+        let applied = migrate::status(&url).unwrap();
+        assert!(
+            applied
+                .iter()
+                .any(|state| state.name.starts_with(&name) && !state.applied)
+        );
+        taken_back.push(name);
+    }
+    taken_back.reverse();
+    assert_eq!(taken_back, made, "one by one, the last first");
+    assert_eq!(left(&test), ["__diesel_schema_migrations"]);
+
+    assert_eq!(migrate::up(&url).unwrap(), made);
+    let after = dump(&test);
+    for line in &after {
+        assert!(before.contains(line), "new after down and up: {line}");
+    }
+    assert_eq!(after, before);
+}
+
+#[test]
+fn each_step_down_and_up_again_gives_the_same() {
+    let test = TestDatabase::empty();
+    let url = test.owner_url();
+    let steps = migrate::up(&url).unwrap().len();
+    let before = dump(&test);
+    for depth in 1..=steps {
+        for _ in 0..depth {
+            migrate::down(&url).unwrap().unwrap();
+        }
+        assert_eq!(migrate::up(&url).unwrap().len(), depth);
+        assert_eq!(dump(&test), before, "{depth} steps down");
+    }
+}
+
+#[test]
+fn of_those_that_migrate_at_once_one_does_it() {
+    let test = TestDatabase::empty();
+    let (url, start) = (test.owner_url(), Barrier::new(4));
+    let applied: Vec<usize> = std::thread::scope(|scope| {
+        let migrating: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    start.wait();
+                    migrate::up(&url).unwrap().len()
+                })
+            })
+            .collect();
+        migrating
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    let all = migrate::status(&url).unwrap();
+    assert!(all.iter().all(|state| state.applied));
+    assert_eq!(
+        applied.iter().filter(|count| **count > 0).count(),
+        1,
+        "{applied:?}"
+    );
+    assert_eq!(applied.iter().sum::<usize>(), all.len());
+}
+
+#[test]
+fn what_migrating_says_is_not_more_than_what_it_does() {
+    let test = TestDatabase::empty();
+    let before = migrate::status(&test.owner_url()).unwrap();
+    assert!(before.iter().all(|state| !state.applied));
+    assert_eq!(left(&test), [""; 0], "asking for the status makes nothing");
+    assert_eq!(migrate::down(&test.owner_url()).unwrap(), None);
+}

@@ -1,0 +1,413 @@
+//! Two tenants with rows in every table: what a transaction of the one can do about the other's.
+
+use chrono::TimeDelta;
+use diesel::connection::SimpleConnection as _;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use grantor_domain::audit::{Action, Event, Target};
+use grantor_domain::ids::TokenId;
+use grantor_domain::member::NewMember;
+use grantor_domain::resource_server::{PrivateServerKey, ResourceServer, Verification};
+use grantor_domain::role::{BuiltInRole, HeldRole};
+use grantor_domain::suspension::Position;
+use grantor_domain::tenant::NewTenant;
+use grantor_domain::text::{Description, EmailAddress, OrganizationName, PersonName};
+use grantor_domain::token::AccessToken;
+use grantor_keys::{
+    Algorithm, Coordinate, Curve, KeyUse, PublicJwk, PublicParameters, TokenHash, Verifier,
+};
+use grantor_protocol::scope::{ScopeToken, Scopes};
+use grantor_storage::clients::{self, NewSecret};
+use grantor_storage::role_assignments::{self, Holder};
+use grantor_storage::signing_keys::{self, StoredSigningKey};
+use grantor_storage::{
+    Change, Scope, StorageError, members, resource_servers, suspensions, tokens,
+};
+use grantor_test_support::builders;
+use uuid::Uuid;
+
+use crate::support::{EPOCH, Fixture, now, number, texts, wait_for};
+
+/// Gives a tenant a row in every table that knows tenants.
+fn fill(fixture: &Fixture, tenant: &NewTenant) {
+    let id = tenant.id;
+    let client = fixture.client(tenant, "Client");
+    let secret = NewSecret {
+        id: fixture.id(),
+        hint: "gsec_abc".to_owned(),
+        verifier: Verifier::from_stored("h1.key.hash".to_owned()),
+    };
+    let member = NewMember {
+        id: fixture.id(),
+        name: PersonName::parse("Member").unwrap(),
+        email: EmailAddress::parse("member@example.com").unwrap(),
+    };
+    let server = ResourceServer {
+        id: fixture.id(),
+        key: PrivateServerKey::parse("orders.api").unwrap(),
+        identifier: "https://orders.example".to_owned(),
+        name: OrganizationName::parse("Orders").unwrap(),
+        verification: Verification::Introspection,
+        lifetime_cap: None,
+        scopes: [(
+            ScopeToken::parse("orders.api:read").unwrap(),
+            Description::parse("").unwrap(),
+        )]
+        .into(),
+        introspectors: vec![client],
+    };
+    let kid = format!("key of {id}");
+    let coordinate: Coordinate = serde_json::from_value("A".repeat(43).into()).unwrap();
+    let key = StoredSigningKey {
+        kid: kid.clone(),
+        id: fixture.id::<TokenId>().uuid(),
+        algorithm: Algorithm::Es256,
+        generation: 1,
+        public: PublicJwk {
+            parameters: PublicParameters::Ec {
+                crv: Curve::P256,
+                x: coordinate,
+                y: coordinate,
+            },
+            kid,
+            usage: KeyUse::Signature,
+            alg: Algorithm::Es256,
+        },
+        sealed: vec![1, 2, 3],
+        created_at: now(),
+        signs_from: now(),
+        published_until: None,
+    };
+    let (role, organization) = (fixture.id(), tenant.root_organization);
+    fixture
+        .change(Scope::Tenant(id), move |tx| {
+            clients::insert_secret(tx, id, client, &secret)?;
+            members::insert(tx, id, &member)?;
+            resource_servers::insert(tx, id, &server)?;
+            signing_keys::insert(tx, id, &key)?;
+            let held = HeldRole {
+                role: BuiltInRole::Admin,
+                organization,
+            };
+            role_assignments::insert(tx, id, role, Holder::Client(client), held)?;
+            suspensions::cut_client_off(tx, id, client)?;
+            Ok(Change::made((), builders::client_event(id, client)))
+        })
+        .unwrap();
+    fixture
+        .change(Scope::Platform(Some(id)), move |tx| {
+            suspensions::set_tenant_pause(tx, id, Some(now()), None)?;
+            Ok(Change::made(
+                (),
+                Event::new(id, Action::TenantCreated, Target::Tenant(id)),
+            ))
+        })
+        .unwrap();
+    let token = AccessToken {
+        tenant: id,
+        client,
+        id: builders::id_at(now() + TimeDelta::hours(1), fixture.entropy.as_ref()),
+        member: None,
+        scopes: Scopes::parse("orders.api:read").unwrap(),
+        audiences: vec!["https://orders.example".to_owned()],
+        issued_at: now(),
+        expires_at: now() + TimeDelta::hours(1),
+        revoked_at: None,
+        position: Position {
+            epoch: EPOCH,
+            sequence: 1,
+        },
+        ip: None,
+        user_agent: None,
+    };
+    let stored: Result<(), StorageError> = wait_for(
+        fixture
+            .database
+            .flow(move |tx| tokens::insert(tx, &token, TokenHash::of("token"), &[]).map(drop)),
+    );
+    stored.unwrap();
+}
+
+struct Two {
+    fixture: Fixture,
+    own: Uuid,
+    foreign: Uuid,
+    /// Each table that knows tenants, with the column that says whose a row is.
+    tables: Vec<(String, &'static str)>,
+}
+
+fn two() -> Two {
+    let fixture = Fixture::new();
+    let (own, foreign) = (fixture.tenant("Own"), fixture.tenant("Foreign"));
+    fill(&fixture, &own);
+    fill(&fixture, &foreign);
+    let mut behind = fixture.test.superuser();
+    let mut tables: Vec<(String, &'static str)> = texts(
+        &mut behind,
+        "SELECT relname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid \
+         WHERE relnamespace = 'grantor'::regnamespace AND relkind IN ('r', 'p') AND attname = 'tenant_id'",
+    )
+    .into_iter()
+    .map(|table| (table, "tenant_id"))
+    .collect();
+    tables.push(("tenants".to_owned(), "id"));
+    assert!(tables.len() >= 15, "{tables:?}");
+    let two = Two {
+        fixture,
+        own: own.id.uuid(),
+        foreign: foreign.id.uuid(),
+        tables,
+    };
+    for (table, whose) in &two.tables {
+        for tenant in [two.own, two.foreign] {
+            let rows = number(
+                &mut behind,
+                &format!("SELECT count(*) FROM {table} WHERE {whose} = '{tenant}'"),
+            );
+            assert!(rows > 0, "`fill` puts nothing into {table}: let it");
+        }
+    }
+    two
+}
+
+impl Two {
+    /// A connection as a server makes it.
+    fn server(&self) -> PgConnection {
+        let mut connection = PgConnection::establish(&self.fixture.test.url()).unwrap();
+        connection
+            .batch_execute("SET search_path = grantor")
+            .unwrap();
+        connection
+    }
+
+    /// Begins what a server begins for a transaction of its own tenant.
+    fn begin(&self, connection: &mut PgConnection, role: &str) {
+        let own = self.own;
+        connection
+            .batch_execute(&format!(
+                "BEGIN; SET LOCAL ROLE {role}; SET LOCAL grantor.tenant = '{own}'"
+            ))
+            .unwrap();
+    }
+
+    /// Tries a statement in a transaction of the own tenant; tells how many rows it touched, or why it can't.
+    fn tried(&self, role: &str, sql: &str) -> Result<usize, String> {
+        let mut connection = self.server();
+        self.begin(&mut connection, role);
+        diesel::sql_query(sql)
+            .execute(&mut connection)
+            .map_err(|error| error.to_string())
+    }
+
+    fn state(&self, table: &str, whose: &str) -> Vec<String> {
+        texts(
+            &mut self.fixture.test.superuser(),
+            &format!(
+                "SELECT {table}::text FROM {table} WHERE {whose} = '{}' ORDER BY 1",
+                self.foreign
+            ),
+        )
+    }
+}
+
+/// Whether a refusal is the wall's, and not some other mishap such as a key that is taken.
+fn is_the_walls(refusal: &str) -> bool {
+    refusal.contains("row-level security") || refusal.contains("permission denied")
+}
+
+#[test]
+fn a_transaction_of_one_tenant_sees_that_tenant_alone() {
+    let two = two();
+    let mut connection = two.server();
+    two.begin(&mut connection, "grantor_tenant");
+    for (table, whose) in &two.tables {
+        let seen = texts(
+            &mut connection,
+            &format!("SELECT DISTINCT {whose} FROM {table}"),
+        );
+        assert_eq!(seen, [two.own.to_string()], "{table}");
+        let asked_for = number(
+            &mut connection,
+            &format!(
+                "SELECT count(*) FROM {table} WHERE {whose} = '{}'",
+                two.foreign
+            ),
+        );
+        assert_eq!(asked_for, 0, "{table}");
+    }
+}
+
+#[test]
+fn the_platform_sees_the_tables_of_the_one_tenant_that_it_names() {
+    let two = two();
+    let mut connection = two.server();
+    two.begin(&mut connection, "grantor_platform");
+    // Keys are a tenant's alone, tokens too; tenants and what suspends them, and the feed, are the platform's.
+    let refused = ["access_tokens", "signing_keys"];
+    let all = ["tenants", "tenant_suspensions", "changes"];
+    for (table, whose) in two
+        .tables
+        .iter()
+        .filter(|(table, _)| !all.contains(&table.as_str()))
+    {
+        let sql = format!("SELECT {whose}::text AS value FROM {table}");
+        if refused.contains(&table.as_str()) {
+            let refusal = two.tried("grantor_platform", &sql).unwrap_err();
+            assert!(refusal.contains("permission denied"), "{table}: {refusal}");
+            continue;
+        }
+        let seen = texts(
+            &mut connection,
+            &format!("SELECT DISTINCT {whose} FROM {table}"),
+        );
+        assert_eq!(seen, [two.own.to_string()], "{table}");
+    }
+}
+
+#[test]
+fn no_row_of_another_tenant_can_be_changed_taken_or_removed() {
+    let two = two();
+    let (own, foreign) = (two.own, two.foreign);
+    for (table, whose) in &two.tables {
+        let before = two.state(table, whose);
+        for role in ["grantor_tenant", "grantor_platform"] {
+            let platforms = ["tenants", "tenant_suspensions", "changes"].contains(&table.as_str());
+            if role == "grantor_platform" && platforms {
+                continue;
+            }
+            for sql in [
+                format!("UPDATE {table} SET {whose} = {whose} WHERE {whose} = '{foreign}'"),
+                format!("UPDATE {table} SET {whose} = '{own}' WHERE {whose} = '{foreign}'"),
+                format!("DELETE FROM {table} WHERE {whose} = '{foreign}'"),
+            ] {
+                match two.tried(role, &sql) {
+                    Ok(touched) => assert_eq!(touched, 0, "{role}: {sql}"),
+                    Err(refusal) => assert!(is_the_walls(&refusal), "{role}: {sql}: {refusal}"),
+                }
+            }
+            for sql in [
+                format!("UPDATE {table} SET {whose} = '{foreign}' WHERE {whose} = '{own}'"),
+                format!("TRUNCATE {table} CASCADE"),
+                format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"),
+            ] {
+                match two.tried(role, &sql) {
+                    // PostgreSQL 16 lets those lock a table in any mode who may delete from it.
+                    Ok(_) => assert!(sql.starts_with("LOCK"), "{role}: {sql}"),
+                    Err(refusal) => assert!(is_the_walls(&refusal), "{role}: {sql}: {refusal}"),
+                }
+            }
+        }
+        assert_eq!(two.state(table, whose), before, "{table}");
+    }
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Text)]
+    row: String,
+}
+
+#[test]
+fn no_row_can_be_made_in_another_tenant() {
+    let two = two();
+    for (table, whose) in &two.tables {
+        let Row { row } = diesel::sql_query(format!(
+            "SELECT to_jsonb({table})::text AS row FROM {table} WHERE {whose} = '{}' LIMIT 1",
+            two.foreign
+        ))
+        .get_result(&mut two.fixture.test.superuser())
+        .unwrap();
+        let row = row.replace('\'', "''");
+        let sql = format!(
+            "INSERT INTO {table} SELECT * FROM jsonb_populate_record(NULL::{table}, '{row}')"
+        );
+        for role in ["grantor_tenant", "grantor_platform"] {
+            // An operator's change stands in the log of the tenant concerned.
+            let platforms = ["tenants", "tenant_suspensions", "changes", "audit_events"]
+                .contains(&table.as_str());
+            if role == "grantor_platform" && platforms {
+                continue;
+            }
+            let refusal = two.tried(role, &sql).expect_err(table);
+            assert!(is_the_walls(&refusal), "{role} in {table}: {refusal}");
+        }
+    }
+}
+
+#[test]
+fn before_a_role_is_taken_on_nothing_can_be_read() {
+    let two = two();
+    for table in two
+        .tables
+        .iter()
+        .map(|(table, _)| table.as_str())
+        .chain(["installation", "parted_tables"])
+    {
+        let mut connection = two.server();
+        connection
+            .batch_execute(&format!("SET grantor.tenant = '{}'", two.own))
+            .unwrap();
+        let refusal = diesel::sql_query(format!("SELECT FROM {table}"))
+            .execute(&mut connection)
+            .unwrap_err()
+            .to_string();
+        assert!(refusal.contains("permission denied"), "{table}: {refusal}");
+    }
+}
+
+#[test]
+fn a_transaction_for_no_tenant_sees_no_row_of_any() {
+    let two = two();
+    // Never set, and left over as an empty string by a transaction before.
+    for before in [
+        "",
+        "BEGIN; SET LOCAL grantor.tenant = '00000000-0000-0000-0000-000000000000'; COMMIT;",
+    ] {
+        let mut connection = two.server();
+        connection
+            .batch_execute(&format!("{before} BEGIN; SET LOCAL ROLE grantor_tenant"))
+            .unwrap();
+        for (table, _) in &two.tables {
+            assert_eq!(
+                number(&mut connection, &format!("SELECT count(*) FROM {table}")),
+                0,
+                "{table}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_a_transaction_took_on_ends_with_it() {
+    let two = two();
+    let mut connection = two.server();
+    for end in ["COMMIT", "ROLLBACK"] {
+        two.begin(&mut connection, "grantor_tenant");
+        connection.batch_execute(end).unwrap();
+        assert!(
+            diesel::sql_query("SELECT FROM clients")
+                .execute(&mut connection)
+                .is_err()
+        );
+        connection
+            .batch_execute("BEGIN; SET LOCAL ROLE grantor_tenant")
+            .unwrap();
+        assert_eq!(number(&mut connection, "SELECT count(*) FROM clients"), 0);
+        connection.batch_execute("ROLLBACK").unwrap();
+    }
+}
+
+#[test]
+fn a_partition_can_not_be_read_past_its_parents_policy() {
+    let two = two();
+    let part = texts(
+        &mut two.fixture.test.superuser(),
+        "SELECT DISTINCT tableoid::regclass FROM access_tokens",
+    );
+    for role in ["grantor_tenant", "grantor_fast", "grantor_platform"] {
+        let refusal = two
+            .tried(role, &format!("SELECT FROM {}", part[0]))
+            .unwrap_err();
+        assert!(refusal.contains("permission denied"), "{refusal}");
+    }
+}
