@@ -27,8 +27,9 @@ impl LinkMaker {
         let set_up = format!(
             "SET search_path = grantor; SET timezone = 'UTC'; \
              SET default_transaction_isolation = 'read committed'; \
-             SET idle_in_transaction_session_timeout = '2s'; SET lock_timeout = '1s'; \
+             SET idle_in_transaction_session_timeout = '2s'; SET lock_timeout = '{}ms'; \
              SET statement_timeout = '{}ms'",
+            statement_timeout.as_millis() / 2,
             statement_timeout.as_millis()
         );
         Self { url, set_up }

@@ -2,6 +2,7 @@
 //! and builders. It knows storage and the domain, and not the servers.
 #![expect(
     clippy::expect_used,
+    clippy::missing_panics_doc,
     clippy::panic,
     reason = "a test that can't be set up should end at once"
 )]
