@@ -5,7 +5,8 @@ use std::net::TcpListener;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
+use actix_web::dev::{Server, ServerHandle, Service as _};
+use actix_web::http::Method;
 use actix_web::http::header::X_CONTENT_TYPE_OPTIONS;
 use actix_web::middleware::DefaultHeaders;
 use actix_web::web::ServiceConfig;
@@ -152,6 +153,13 @@ where
         App::new()
             .app_data(proxies.clone())
             .configure(|config| configure(config))
+            .wrap_fn(|mut request, service| {
+                // RFC 9110 §9.1: HEAD works wherever GET does. The answer's body is left out on its way.
+                if request.method() == Method::HEAD {
+                    request.head_mut().method = Method::GET;
+                }
+                service.call(request)
+            })
             .wrap(deadline)
             .wrap(access.clone())
     })

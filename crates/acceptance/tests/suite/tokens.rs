@@ -604,3 +604,24 @@ fn a_client_library_gets_checks_and_revokes_a_token() {
     };
     assert_eq!(error.error().as_ref(), "invalid_scope");
 }
+
+#[test]
+fn rfc9110_9_1_head_works_wherever_get_does() {
+    let orders = Orders::new();
+    let Orders { world, tenant, .. } = &orders;
+    for name in ["jwks", ".well-known/openid-configuration"] {
+        let url = world.endpoint(&tenant.id, name);
+        let (get, head) = (
+            world.http.get(&url, &[]),
+            world.http.send("HEAD", &url, &[], b""),
+        );
+        assert_eq!((head.status, head.body.as_str()), (200, ""));
+        assert_eq!(head.header("content-type"), get.header("content-type"));
+        assert_eq!(
+            head.header("content-length"),
+            Some(get.body.len().to_string().as_str())
+        );
+    }
+    let url = world.endpoint(&tenant.id, "token");
+    assert_eq!(world.http.send("HEAD", &url, &[], b"").status, 405);
+}
