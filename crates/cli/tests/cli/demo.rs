@@ -45,6 +45,24 @@ impl Demo {
     /// The same where the operator's were printed by another command.
     #[track_caller]
     pub(crate) fn without_operator(welcome: &str) -> Self {
+        Self {
+            machine: value(welcome, "MACHINE"),
+            ..Self::without_operator_and_machine(welcome)
+        }
+    }
+
+    /// The same where the machine was deleted.
+    #[track_caller]
+    pub(crate) fn without_machine(welcome: &str) -> Self {
+        Self {
+            operator: value(welcome, "OPERATOR"),
+            platform: value(welcome, "PLATFORM"),
+            ..Self::without_operator_and_machine(welcome)
+        }
+    }
+
+    #[track_caller]
+    fn without_operator_and_machine(welcome: &str) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(30)))
@@ -55,7 +73,7 @@ impl Demo {
             operator: String::new(),
             platform: String::new(),
             admin: value(welcome, "ADMIN"),
-            machine: value(welcome, "MACHINE"),
+            machine: String::new(),
             checker: value(welcome, "CHECKER"),
             api: value(welcome, "API"),
             tenant: value(welcome, "TENANT"),
@@ -111,7 +129,8 @@ impl Demo {
             .is_some_and(|(status, _)| status == 200)
     }
 
-    fn clients(&self) -> String {
+    /// The tenant's clients in the management API.
+    pub(crate) fn clients(&self) -> String {
         format!("{}/v1/tenants/{}/clients", self.api, self.tenant)
     }
 
@@ -163,6 +182,26 @@ impl Demo {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
         answer(request.call())
+    }
+
+    /// Posts nothing but the call itself.
+    pub(crate) fn post(&self, url: &str, token: &str) -> Answer {
+        let request = self.web.post(url);
+        answer(
+            request
+                .header("Authorization", format!("Bearer {token}"))
+                .send_empty(),
+        )
+    }
+
+    /// Deletes.
+    pub(crate) fn delete(&self, url: &str, token: &str) -> Answer {
+        let request = self.web.delete(url);
+        answer(
+            request
+                .header("Authorization", format!("Bearer {token}"))
+                .call(),
+        )
     }
 
     /// The ids of the keys that the tenant publishes.

@@ -13,11 +13,15 @@ mod demo;
 #[cfg(test)]
 mod first_start;
 #[cfg(test)]
+mod hanging;
+#[cfg(test)]
 mod life;
 #[cfg(test)]
 mod master_key;
 #[cfg(test)]
 mod migrate;
+#[cfg(test)]
+mod new_secrets;
 #[cfg(test)]
 mod place;
 #[cfg(test)]

@@ -109,6 +109,8 @@ fn an_address_is_never_shown_with_its_password() {
         format!("postgresql://owner:{PASSWORD}@[::1/grantor"),
         format!("postgresql://owner:12/{PASSWORD}@localhost/grantor"),
         format!("postgresql://owner:{PASSWORD}@localhost:port/grantor"),
+        format!("postgresql://owner:{PASSWORD}%zz@localhost/grantor"),
+        format!("postgresql://owner:{PASSWORD}%00@localhost/grantor"),
         format!("postgresql://owner:{PASSWORD}@localhost/grantor?mode={PASSWORD}"),
         format!("host=localhost password={PASSWORD}"),
         format!("mysql://owner:{PASSWORD}@localhost/grantor"),

@@ -284,7 +284,13 @@ impl Running {
     }
 }
 
-/// The text ends with an empty line, after the last line to paste or the hint at new credentials.
+/// The text ends with an empty line, after the last line to paste or the hint at new credentials. Where a client
+/// was deleted there is nothing to try, so the last line is the issuer's.
 fn is_whole(welcome: &str) -> bool {
-    welcome.ends_with("; echo\n\n") || welcome.ends_with("--new-secrets)\n\n")
+    let last = welcome.lines().rev().nth(1);
+    welcome.ends_with("; echo\n\n")
+        || welcome.ends_with("--new-secrets)\n\n")
+        || (welcome.contains(" was deleted, ")
+            && welcome.ends_with("\n\n")
+            && last.is_some_and(|line| line.starts_with("ISSUER=")))
 }

@@ -14,6 +14,9 @@ pub(super) enum DatabaseUrlError {
     /// A character that must be percent-encoded stands in the wrong place.
     #[error("has a space, @, /, # or : where none may stand")]
     Reserved,
+    /// A percent sign that begins no code, or the code of a zero byte.
+    #[error("has a % that two hexadecimal digits other than 00 don't follow")]
+    Percent,
 }
 
 struct Parts<'a> {
@@ -46,11 +49,22 @@ fn parts(url: &str) -> Result<Parts<'_>, DatabaseUrlError> {
     {
         return Err(DatabaseUrlError::Reserved);
     }
+    if !has_whole_codes(rest) {
+        return Err(DatabaseUrlError::Percent);
+    }
     Ok(Parts {
         scheme,
         has_user: user.is_some(),
         hosts,
         name,
+    })
+}
+
+/// libpq refuses other codes with a sentence that repeats what they stand in, which may be the password.
+fn has_whole_codes(text: &str) -> bool {
+    text.split('%').skip(1).all(|after| {
+        matches!(after.as_bytes(), [high, low, ..]
+            if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() && (*high, *low) != (b'0', b'0'))
     })
 }
 
@@ -122,6 +136,10 @@ mod tests {
                 "postgres:///grantor",
             ),
             ("postgres://localhost", "postgres://localhost/"),
+            (
+                "postgres://app:hunter2%25%2F%c3%a9%01%10@%2Frun%2Fdb/grantor?password=hunter2%3D",
+                "postgres://[redacted]@%2Frun%2Fdb/grantor",
+            ),
         ] {
             assert_eq!(check(url), Ok(()), "{url}");
             assert_eq!(shown(url), expected);
@@ -151,6 +169,24 @@ mod tests {
             "postgres://[::1]hunter2/x",
         ] {
             assert_eq!(check(url), Err(DatabaseUrlError::Reserved), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_percent_sign_that_begins_no_code_is_refused_and_never_shown() {
+        for code in ["%zz", "%", "%4", "%4z", "%z4", "%%41", "%+1", "%é", "%00"] {
+            for url in [
+                format!("postgres://app:hunter2{code}@db.example/grantor"),
+                format!("postgres://hunter2{code}@db.example/grantor"),
+                format!("postgres://hunter2{code}/grantor"),
+                format!("postgres://db.example/hunter2{code}"),
+                format!("postgres://db.example/grantor?password=hunter2{code}"),
+            ] {
+                let error = check(&url).unwrap_err();
+                assert_eq!(error, DatabaseUrlError::Percent, "{url}");
+                assert!(!error.to_string().contains("hunter2"));
+                assert_eq!(shown(&url), REDACTED);
+            }
         }
     }
 
