@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use grantor_local_postgres::{LocalPostgres, Options};
 use rustix::process::{Pid, Signal, kill_process};
@@ -13,13 +13,23 @@ use crate::support::{TestFolder, ids, lives, sql, start, until};
 
 const FOLDER: &str = "HOLD_A_SERVER_IN";
 
-/// Not a test: the owner that the tests kill. It holds a server until its input ends.
+/// The owner that the other tests kill is this test, run as a process of its own with the folder in its
+/// environment: then it holds a server until its input ends. Run as a test, it shows that this ends well.
 #[test]
-#[ignore = "the tests of this file run it as a process of its own"]
-fn holder() {
-    let Some(folder) = env::var_os(FOLDER) else {
+fn an_owner_whose_input_ends_stops_its_server() {
+    if let Some(folder) = env::var_os(FOLDER) {
+        hold(folder.as_ref());
         return;
-    };
+    }
+    let test = TestFolder::new();
+    let mut holder = Holder::start(&test.server_folder());
+    assert!(lives(holder.postmaster));
+    drop(holder.process.stdin.take());
+    assert!(holder.process.wait().unwrap().success());
+    assert!(!lives(holder.postmaster));
+}
+
+fn hold(folder: &Path) {
     // Durable, or the last commit is lost with a server that is killed.
     let server = LocalPostgres::start(&Options::new(folder)).unwrap();
     sql(
@@ -33,12 +43,18 @@ fn holder() {
 struct Holder {
     process: Child,
     postmaster: u32,
+    /// Kept open, so that the process can say its last words.
+    _output: BufReader<ChildStdout>,
 }
 
 impl Holder {
     fn spawn(folder: &Path) -> Child {
         Command::new(env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "crash::holder", "--nocapture"])
+            .args([
+                "--exact",
+                "crash::an_owner_whose_input_ends_stops_its_server",
+                "--nocapture",
+            ])
             .env(FOLDER, folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -48,9 +64,8 @@ impl Holder {
 
     fn start(folder: &Path) -> Self {
         let mut process = Self::spawn(folder);
-        let mut lines = BufReader::new(process.stdout.take().unwrap())
-            .lines()
-            .map(Result::unwrap);
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        let mut lines = output.by_ref().lines().map(Result::unwrap);
         let postmaster = lines.find_map(|line| {
             line.strip_prefix("postmaster ")
                 .map(|pid| pid.parse().unwrap())
@@ -58,6 +73,7 @@ impl Holder {
         Self {
             process,
             postmaster: postmaster.expect("the holder started its server"),
+            _output: output,
         }
     }
 
