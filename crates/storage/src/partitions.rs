@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Integer, Timestamptz};
-use uuid::Uuid;
 
 use crate::database::Database;
 use crate::error::StorageError;
@@ -54,10 +53,4 @@ pub(crate) fn keep_now(
             .bind::<Timestamptz, _>(now)
             .get_result(connection)?,
     )
-}
-
-/// The lowest id that a time allows, as partitions are bounded by it.
-pub fn floor(at: DateTime<Utc>) -> Uuid {
-    let millis = u128::try_from(at.timestamp_millis()).unwrap_or(0);
-    Uuid::from_u128(millis << 80)
 }
