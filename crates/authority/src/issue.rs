@@ -40,9 +40,6 @@ pub struct Issued {
     pub scopes: Scopes,
 }
 
-/// The longest user agent that is kept.
-const USER_AGENT_LIMIT: usize = 200;
-
 /// How often a decision is made anew when what it rested on has changed meanwhile.
 const ATTEMPTS: u32 = 5;
 
@@ -170,7 +167,7 @@ impl Authority {
             revoked_at: None,
             position: who.position,
             ip,
-            user_agent: user_agent.map(|text| text.chars().take(USER_AGENT_LIMIT).collect()),
+            user_agent,
         })
     }
 }

@@ -18,6 +18,7 @@ pub mod secret_text;
 pub mod server;
 pub mod shutdown;
 pub mod trusted_proxies;
+pub mod user_agent;
 
 pub use bind::{BindError, bind};
 pub use caller_address::CallerAddress;
@@ -36,3 +37,4 @@ pub use secret_text::SecretText;
 pub use server::{HttpServerOptions, run};
 pub use shutdown::shutdown_signal;
 pub use trusted_proxies::TrustedProxies;
+pub use user_agent::user_agent;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{AUTHORIZATION, USER_AGENT};
+use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use grantor_authority::PresentedCredentials;
 use grantor_domain::ids::TenantId;
@@ -13,7 +13,7 @@ use grantor_protocol::auth_method::TokenEndpointAuthMethod;
 use grantor_protocol::basic::BasicCredentials;
 use grantor_protocol::error::{ErrorCode, OAuthError};
 use grantor_protocol::form::Form;
-use grantor_server_kit::CallerAddress;
+use grantor_server_kit::{CallerAddress, user_agent};
 
 use crate::answer::Oops;
 
@@ -49,10 +49,7 @@ impl FromRequest for Posted {
             .get_all(AUTHORIZATION)
             .map(|value| value.as_bytes().to_vec())
             .collect();
-        let user_agent = request
-            .headers()
-            .get(USER_AGENT)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let user_agent = user_agent(request);
         let address = CallerAddress::from_request(request, payload);
         let payload = web::Payload::from_request(request, payload);
         Box::pin(async move {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{AUTHORIZATION, USER_AGENT};
+use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpRequest, web};
 use chrono::{DateTime, Utc};
 use grantor_authority::{Authority, CallerCheck};
@@ -14,15 +14,12 @@ use grantor_domain::audit::{Action, Actor, Event, Origin, Target};
 use grantor_domain::ids::TenantId;
 use grantor_domain::permission::Permission;
 use grantor_protocol::bearer::BearerToken;
-use grantor_server_kit::{CallerAddress, request_id};
+use grantor_server_kit::{CallerAddress, request_id, user_agent};
 use grantor_storage::{Change, Scope, StorageError};
 use serde_json::{Value, json};
 
 use crate::Api;
 use crate::problem::Problem;
-
-/// The longest user agent that is kept.
-const USER_AGENT_LIMIT: usize = 200;
 
 /// A call as it came in. Nobody is known yet: the token is checked when a handler asks, and by then the
 /// whole request has been read. A slow sender can't have a token checked long before it is used.
@@ -55,12 +52,7 @@ impl FromRequest for Call {
         let api = request.app_data::<web::Data<Api>>().cloned();
         let token = presented(request);
         let address = CallerAddress::from_request(request, payload);
-        let user_agent = request.headers().get(USER_AGENT).map(|value| {
-            String::from_utf8_lossy(value.as_bytes())
-                .chars()
-                .take(USER_AGENT_LIMIT)
-                .collect()
-        });
+        let user_agent = user_agent(request);
         let request_id = request_id(request);
         Box::pin(async move {
             let api = api.ok_or(Problem::Internal)?;
