@@ -15,6 +15,8 @@ const SEAL_LABEL: &[u8] = b"seal v1";
 const VERIFIER_LABEL: &[u8] = b"verifier v1";
 /// Followed by the purpose; no other label begins like it.
 const MAC_LABEL: &[u8] = b"mac v1/";
+/// Likewise.
+const SALT_LABEL: &[u8] = b"salt v1/";
 
 /// The current master key, under which everything new is written, and the previous ones, which can
 /// still be read. Cloning shares.
@@ -100,6 +102,10 @@ impl DerivedKeys {
         }
     }
 
+    pub(crate) fn salt(&self, purpose: &str) -> Salt {
+        expand(&self.root, &[SALT_LABEL, purpose.as_bytes()], HKDF_SHA256)
+    }
+
     pub(crate) fn mac_key(&self, purpose: &str) -> hmac::Key {
         expand(&self.root, &[MAC_LABEL, purpose.as_bytes()], HMAC_SHA256)
     }
@@ -109,7 +115,7 @@ impl DerivedKeys {
     clippy::expect_used,
     reason = "HKDF-SHA256 refuses only outputs beyond 8160 bytes, and every key made here has 32"
 )]
-fn expand<K, T>(root: &Prk, info: &[&[u8]], kind: K) -> T
+pub(crate) fn expand<K, T>(root: &Prk, info: &[&[u8]], kind: K) -> T
 where
     K: KeyType,
     T: for<'a> From<Okm<'a, K>>,

@@ -16,6 +16,7 @@ mod base62;
 mod crc32;
 mod derive;
 mod entropy;
+mod held;
 mod jwk;
 mod jws;
 mod keyring;

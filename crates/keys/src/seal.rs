@@ -89,7 +89,7 @@ impl Keyring {
         context: &SealContext<'_>,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        let Sealed { id, nonce, body } = Sealed::parse(sealed).ok_or(OpenError::Format)?;
+        let Sealed { id, nonce, body } = Sealed::parse(FORMAT, sealed).ok_or(OpenError::Format)?;
         let keys = self.find(id).ok_or(OpenError::UnknownKey(id))?;
         let mut body = Zeroizing::new(body.to_vec());
         let length = keys
@@ -107,7 +107,7 @@ impl Keyring {
 
     /// Whether the value names the current master key; if not, it should be sealed anew.
     pub fn sealed_with_current(&self, sealed: &[u8]) -> bool {
-        Sealed::parse(sealed).is_some_and(|sealed| sealed.id == *self.current_id())
+        Sealed::parse(FORMAT, sealed).is_some_and(|sealed| sealed.id == *self.current_id())
     }
 
     /// A sealed constant for the installation row, by which a later start knows its master key.
@@ -126,18 +126,18 @@ impl Keyring {
 }
 
 /// The parts of a sealed value.
-struct Sealed<'a> {
-    id: KeyId,
-    nonce: [u8; NONCE_LEN],
-    body: &'a [u8],
+pub(crate) struct Sealed<'a> {
+    pub(crate) id: KeyId,
+    pub(crate) nonce: [u8; NONCE_LEN],
+    pub(crate) body: &'a [u8],
 }
 
 impl<'a> Sealed<'a> {
-    fn parse(sealed: &'a [u8]) -> Option<Self> {
+    pub(crate) fn parse(expected: u8, sealed: &'a [u8]) -> Option<Self> {
         let (&format, rest) = sealed.split_first()?;
         let (id, rest) = rest.split_first_chunk()?;
         let (nonce, body) = rest.split_first_chunk()?;
-        (format == FORMAT && body.len() >= AES_256_GCM.tag_len()).then(|| Self {
+        (format == expected && body.len() >= AES_256_GCM.tag_len()).then(|| Self {
             id: KeyId::from_bytes(*id),
             nonce: *nonce,
             body,
@@ -147,7 +147,7 @@ impl<'a> Sealed<'a> {
 
 /// The additional data. Each part has a fixed length or comes after its length, so that no two places
 /// are written alike.
-fn bound(id: KeyId, context: &SealContext<'_>) -> Vec<u8> {
+pub(crate) fn bound(id: KeyId, context: &SealContext<'_>) -> Vec<u8> {
     let mut bound = vec![FORMAT];
     bound.extend_from_slice(id.as_bytes());
     match context.tenant {
