@@ -117,7 +117,7 @@ impl Target {
 }
 
 macro_rules! actions {
-    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $text:literal $(, version $version:literal)?;)*) => {
         /// What was done.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Action { $($(#[$doc])* $name),* }
@@ -130,8 +130,16 @@ macro_rules! actions {
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text),* }
             }
+
+            /// The version of the particulars that its events carry. It goes up when a reader of the
+            /// former ones would take the new ones for something that they are not.
+            pub const fn version(self) -> i32 {
+                match self { $(Self::$name => actions!(@version $($version)?)),* }
+            }
         }
     };
+    (@version) => { 1 };
+    (@version $version:literal) => { $version };
 }
 
 actions! {
@@ -254,5 +262,25 @@ mod tests {
         words.sort_unstable();
         words.dedup();
         assert_eq!(words.len(), count);
+    }
+
+    #[test]
+    fn versions_begin_at_one() {
+        assert!(Action::ALL.iter().all(|action| action.version() >= 1));
+    }
+
+    #[test]
+    fn a_version_is_declared_beside_the_word() {
+        mod declared {
+            actions! {
+                /// As it began.
+                Kept = "thing.kept";
+                /// With other particulars than it had.
+                Changed = "thing.changed", version 3;
+            }
+        }
+        let versions: Vec<i32> = declared::Action::ALL.iter().map(|a| a.version()).collect();
+        assert_eq!(versions, [1, 3]);
+        assert_eq!(declared::Action::Changed.as_str(), "thing.changed");
     }
 }

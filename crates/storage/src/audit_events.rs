@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::error::StorageError;
 use crate::schema::audit_events;
-use crate::transaction::Reads;
+use crate::transaction::{Reach, Reads};
 
 /// An event as it stands in the log.
 #[derive(Debug, Clone)]
@@ -66,15 +66,15 @@ pub(crate) fn insert(
     now: DateTime<Utc>,
     origin: &Origin,
     event: &Event,
-    touched: Vec<Uuid>,
-    cuts: Vec<Uuid>,
+    reach: Reach,
 ) -> Result<(), StorageError> {
     let actor_tenant = match origin.actor {
         Actor::Client { tenant, .. } => Some(tenant.uuid()),
         Actor::Command(_) | Actor::Server => None,
     };
     // NULL appends nothing to the change feed and takes no lock.
-    let touched = (!touched.is_empty()).then_some(touched);
+    let touched = (!reach.touched.is_empty()).then_some(reach.touched);
+    let subjects = touched.is_some().then_some(reach.subjects);
     diesel::insert_into(audit_events::table)
         .values((
             (
@@ -95,7 +95,9 @@ pub(crate) fn insert(
                 audit_events::user_agent.eq(&origin.user_agent),
                 audit_events::request_id.eq(&origin.request_id),
                 audit_events::touched.eq(touched),
-                audit_events::cuts.eq(cuts),
+                audit_events::subjects.eq(subjects),
+                audit_events::cuts.eq(reach.cuts),
+                audit_events::schema_version.eq(event.action.version()),
             ),
         ))
         .execute(connection)?;

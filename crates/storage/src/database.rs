@@ -10,6 +10,7 @@ use grantor_keys::Entropy;
 use tokio::sync::Semaphore;
 
 use crate::error::StorageError;
+use crate::event_ids::EventIds;
 use crate::link::{Link, Pool, pool};
 use crate::transaction::{Change, ChangeTx, FlowTx, ReadTx, Scope};
 
@@ -38,6 +39,7 @@ pub struct Database {
     reserved: Arc<Lane>,
     deadline: Duration,
     entropy: Arc<dyn Entropy>,
+    event_ids: Arc<EventIds>,
 }
 
 /// A pool, and as many permits as it has connections: who waits does so without holding a thread.
@@ -82,6 +84,7 @@ impl Database {
             reserved: Lane::new(&url, RESERVED_CONNECTIONS, statement_timeout),
             deadline,
             entropy,
+            event_ids: Arc::default(),
         }
     }
 
@@ -146,9 +149,15 @@ impl Database {
         F: FnOnce(&mut ChangeTx<'_>) -> Result<Change<T>, E> + Send + 'static,
     {
         let opening = opening(scope.role(), scope.tenant(), false);
-        let entropy = self.entropy.clone();
+        let (entropy, event_ids) = (self.entropy.clone(), self.event_ids.clone());
         self.run(opening, move |link| {
-            let mut tx = ChangeTx::new(&mut link.connection, now, origin, entropy.as_ref());
+            let mut tx = ChangeTx::new(
+                &mut link.connection,
+                now,
+                origin,
+                entropy.as_ref(),
+                &event_ids,
+            );
             match work(&mut tx)? {
                 Change::Made(result, events) => {
                     tx.record(&events)?;

@@ -44,6 +44,18 @@ diesel::table! {
         request_id -> Nullable<Text>,
         touched -> Nullable<Array<Uuid>>,
         cuts -> Nullable<Array<Uuid>>,
+        subjects -> Nullable<Array<Text>>,
+        schema_version -> Int4,
+    }
+}
+
+diesel::table! {
+    change_feed (singleton) {
+        singleton -> Bool,
+        floor -> Int8,
+        span -> Int8,
+        ahead -> Int8,
+        keep_for -> Interval,
     }
 }
 
@@ -54,7 +66,10 @@ diesel::table! {
         audit_event_id -> Uuid,
         action -> Text,
         schema_version -> Int4,
+        target_kind -> Text,
+        target_id -> Text,
         touched -> Array<Uuid>,
+        subjects -> Array<Text>,
         at -> Timestamptz,
     }
 }
@@ -135,6 +150,7 @@ diesel::table! {
         name -> Text,
         span -> Interval,
         ahead -> Interval,
+        keep_for -> Interval,
     }
 }
 
@@ -236,6 +252,7 @@ diesel::table! {
 diesel::allow_tables_to_appear_in_same_query!(
     access_tokens,
     audit_events,
+    change_feed,
     changes,
     client_secrets,
     clients,

@@ -337,12 +337,11 @@ fn no_row_can_be_made_in_another_tenant() {
 #[test]
 fn before_a_role_is_taken_on_nothing_can_be_read() {
     let two = two();
-    for table in two
-        .tables
-        .iter()
-        .map(|(table, _)| table.as_str())
-        .chain(["installation", "parted_tables"])
-    {
+    for table in two.tables.iter().map(|(table, _)| table.as_str()).chain([
+        "installation",
+        "parted_tables",
+        "change_feed",
+    ]) {
         let mut connection = two.server();
         connection
             .batch_execute(&format!("SET grantor.tenant = '{}'", two.own))
