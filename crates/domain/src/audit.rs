@@ -1,12 +1,17 @@
 //! The log of record: who did what, on what, from where (`audit_1`).
+//!
+//! Names and addresses of persons stand in an event's particulars under the key `person` alone, and nowhere
+//! else in them. So a person can be erased from the log while the trail stays (`audit_2`). [`Person`] puts them
+//! there.
 
 use std::net::IpAddr;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::ids::{
     ClientId, MemberId, OrganizationId, ResourceServerId, RoleAssignmentId, SecretId, TenantId,
 };
+use crate::text::{EmailAddress, PersonName};
 
 /// Who acts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,8 +172,41 @@ actions! {
     SigningKeyRotated = "signing_key.rotated";
     /// Sealed values were sealed under the current master key.
     SealedAnew = "platform.sealed_anew";
+    /// A person was erased from the log of record.
+    PersonErased = "audit.person_erased";
     /// An authenticated caller was refused for lack of a permission.
     AccessRefused = "access.refused";
+}
+
+/// What an event says of a person beyond their id. It is what an erasure takes away.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Person {
+    /// Their name.
+    pub name: Option<PersonName>,
+    /// Where they are written to.
+    pub email: Option<EmailAddress>,
+}
+
+impl Person {
+    /// The key under which particulars name a person.
+    pub const KEY: &'static str = "person";
+
+    /// Puts the person beside other particulars, in place of any other person there.
+    #[must_use]
+    pub fn beside(&self, mut particulars: Map<String, Value>) -> Value {
+        let mut person = Map::new();
+        let told = [
+            ("name", self.name.as_ref().map(PersonName::as_str)),
+            ("email", self.email.as_ref().map(EmailAddress::as_str)),
+        ];
+        for (key, text) in told {
+            if let Some(text) = text {
+                person.insert(key.to_owned(), text.into());
+            }
+        }
+        particulars.insert(Self::KEY.to_owned(), person.into());
+        particulars.into()
+    }
 }
 
 /// One event for the log.
@@ -180,9 +218,9 @@ pub struct Event {
     pub action: Action,
     /// On what.
     pub target: Target,
-    /// How the target was before; never with a secret.
+    /// How the target was before; never with a secret, and with a person under [`Person::KEY`] alone.
     pub before: Option<Value>,
-    /// How the target is now, or the particulars; never with a secret.
+    /// How the target is now, or the particulars; the same holds for it.
     pub after: Option<Value>,
 }
 
@@ -196,6 +234,11 @@ impl Event {
             before: None,
             after: None,
         }
+    }
+
+    /// An event whose particulars name a person, and nothing besides.
+    pub fn about_person(tenant: TenantId, action: Action, target: Target, person: &Person) -> Self {
+        Self::new(tenant, action, target).after(person.beside(Map::new()))
     }
 
     /// Adds how the target was before.
@@ -254,6 +297,7 @@ impl From<Event> for Events {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn words_of_actions_are_unique() {
@@ -262,6 +306,38 @@ mod tests {
         words.sort_unstable();
         words.dedup();
         assert_eq!(words.len(), count);
+    }
+
+    #[test]
+    fn audit_2_a_person_stands_under_one_key_alone() {
+        let person = Person {
+            name: Some(PersonName::parse("Ada").unwrap()),
+            email: Some(EmailAddress::parse("ada@example.com").unwrap()),
+        };
+        let tenant = TenantId::from_uuid(uuid::Uuid::nil());
+        let about = |person| {
+            Event::about_person(
+                tenant,
+                Action::TenantCreated,
+                Target::Tenant(tenant),
+                person,
+            )
+        };
+        assert_eq!(
+            about(&person).after,
+            Some(json!({ "person": { "name": "Ada", "email": "ada@example.com" } }))
+        );
+        assert_eq!(
+            about(&Person::default()).after,
+            Some(json!({ "person": {} }))
+        );
+        let Value::Object(others) = json!({ "role": "admin", "person": "somebody else" }) else {
+            panic!("an object");
+        };
+        assert_eq!(
+            person.beside(others),
+            json!({ "role": "admin", "person": { "name": "Ada", "email": "ada@example.com" } })
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::database::Database;
 use crate::error::StorageError;
 use crate::migrate;
+use crate::partitions;
 use crate::schema::installation;
 use crate::transaction::{ChangeTx, Connected, ReadTx, Reads, Scope};
 
@@ -163,13 +164,15 @@ pub fn check_fitness(url: &str) -> Result<(), UnfitDatabase> {
     Ok(())
 }
 
-/// Writes the one row of the installation.
+/// Writes the one row of the installation. It is the first change of all, made before any server has run: so
+/// it makes the partitions too in which its own events will lie.
 pub fn insert(
     tx: &mut ChangeTx<'_>,
     epoch: i64,
     master_key_check: &[u8],
 ) -> Result<(), StorageError> {
     let now = tx.now();
+    partitions::keep_within(tx.connection(), now)?;
     diesel::insert_into(installation::table)
         .values((
             installation::epoch.eq(epoch),

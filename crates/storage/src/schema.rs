@@ -35,6 +35,7 @@ diesel::table! {
         actor_tenant_id -> Nullable<Uuid>,
         actor_name -> Text,
         action -> Text,
+        schema_version -> Int4,
         target_kind -> Text,
         target_id -> Text,
         before_change -> Nullable<Jsonb>,
@@ -42,10 +43,10 @@ diesel::table! {
         ip -> Nullable<Text>,
         user_agent -> Nullable<Text>,
         request_id -> Nullable<Text>,
+        erased_at -> Nullable<Timestamptz>,
         touched -> Nullable<Array<Uuid>>,
-        cuts -> Nullable<Array<Uuid>>,
         subjects -> Nullable<Array<Text>>,
-        schema_version -> Int4,
+        cuts -> Nullable<Array<Uuid>>,
     }
 }
 

@@ -211,6 +211,7 @@ fn few_functions_have_their_definers_rights_and_few_may_call_them() {
         functions,
         [
             "append_change as grantor_feed with search_path=grantor, pg_temp for grantor_owner",
+            "erase_person as grantor_erasure with search_path=grantor, pg_temp for grantor_tenant, grantor_platform",
             "keep_partitions as grantor_owner with search_path=grantor, pg_temp and lock_timeout=200ms for grantor_platform",
         ]
     );
@@ -229,6 +230,26 @@ fn the_role_of_the_feed_adds_to_it_and_cuts_off_and_nothing_else() {
             "suspensions.tenant_id: SELECT",
             "tenant_suspensions.cut_below: UPDATE",
             "tenant_suspensions.tenant_id: SELECT",
+        ]
+    );
+}
+
+#[test]
+fn the_role_of_erasure_takes_persons_out_of_events_and_nothing_else() {
+    let rights = rights_of("'grantor_erasure'::regrole");
+    let of_log = |column: &str, rights: &str| format!("audit_events.{column}: {rights}");
+    assert_eq!(
+        rights,
+        [
+            of_log("actor_name", "SELECT"),
+            of_log("after_change", "SELECT, UPDATE"),
+            of_log("before_change", "SELECT, UPDATE"),
+            of_log("erased_at", "SELECT, UPDATE"),
+            of_log("id", "SELECT"),
+            of_log("ip", "UPDATE"),
+            of_log("target_id", "SELECT"),
+            of_log("tenant_id", "SELECT"),
+            of_log("user_agent", "UPDATE"),
         ]
     );
 }
@@ -257,12 +278,18 @@ fn nobody_takes_on_a_role_whose_rights_a_function_lends() {
     let members = ask(
         "SELECT member.rolname || ' in ' || lent.rolname FROM pg_auth_members \
          JOIN pg_roles AS member ON member.oid = member JOIN pg_roles AS lent ON lent.oid = roleid \
-         WHERE lent.rolname = 'grantor_feed' \
+         WHERE lent.rolname IN ('grantor_feed', 'grantor_erasure') \
            AND member.rolname NOT LIKE 'fitness_%' ORDER BY 1",
     );
-    assert_eq!(members, ["grantor_owner in grantor_feed"]);
+    assert_eq!(
+        members,
+        [
+            "grantor_owner in grantor_erasure",
+            "grantor_owner in grantor_feed"
+        ]
+    );
     let unlike = ask(
-        "SELECT rolname FROM pg_roles WHERE rolname = 'grantor_feed' \
+        "SELECT rolname FROM pg_roles WHERE rolname IN ('grantor_feed', 'grantor_erasure') \
          AND (rolcanlogin OR rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb)",
     );
     assert_eq!(unlike, [""; 0]);

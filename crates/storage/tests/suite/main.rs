@@ -7,6 +7,7 @@ mod changes;
 mod feed;
 mod fitness;
 mod followers;
+mod log_of_record;
 mod migrations;
 mod partitions;
 mod retention;
