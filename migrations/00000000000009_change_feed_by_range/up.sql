@@ -252,6 +252,32 @@ BEGIN
             END IF;
             starts := starts + parted.span;
         END LOOP;
+    END LOOP;
+    SELECT * INTO feed FROM change_feed;
+    SELECT last_value INTO last FROM changes_sequence;
+    first_number := last / feed.span * feed.span;
+    WHILE first_number <= last + feed.ahead LOOP
+        EXIT WHEN made >= 8;
+        part := changes_part(first_number);
+        IF to_regclass(format('grantor_parts.%I', part)) IS NULL THEN
+            BEGIN
+                PERFORM attach_part(
+                    'changes', part, 'sequence', first_number::text, (first_number + feed.span)::text,
+                    (first_number + feed.span)::text);
+                made := made + 1;
+            EXCEPTION WHEN lock_not_available THEN
+                postponed := postponed + 1;
+                EXIT;
+            END;
+        END IF;
+        first_number := first_number + feed.span;
+    END LOOP;
+
+    -- What will be needed comes before what is over. Where much is to be made, dropping waits for another round.
+    IF made >= 8 THEN
+        RETURN;
+    END IF;
+    FOR parted IN SELECT * FROM parted_tables ORDER BY name LOOP
         FOR old IN
             SELECT class.relname AS part, obj_description(class.oid, 'pg_class')::timestamptz AS ends
             FROM pg_inherits
@@ -272,26 +298,6 @@ BEGIN
                 END;
             END IF;
         END LOOP;
-    END LOOP;
-
-    SELECT * INTO feed FROM change_feed;
-    SELECT last_value INTO last FROM changes_sequence;
-    first_number := last / feed.span * feed.span;
-    WHILE first_number <= last + feed.ahead LOOP
-        EXIT WHEN made >= 8;
-        part := changes_part(first_number);
-        IF to_regclass(format('grantor_parts.%I', part)) IS NULL THEN
-            BEGIN
-                PERFORM attach_part(
-                    'changes', part, 'sequence', first_number::text, (first_number + feed.span)::text,
-                    (first_number + feed.span)::text);
-                made := made + 1;
-            EXCEPTION WHEN lock_not_available THEN
-                postponed := postponed + 1;
-                EXIT;
-            END;
-        END IF;
-        first_number := first_number + feed.span;
     END LOOP;
     FOR old IN
         SELECT class.relname AS part, obj_description(class.oid, 'pg_class')::bigint AS ends

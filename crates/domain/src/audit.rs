@@ -152,8 +152,12 @@ actions! {
     PlatformBootstrapped = "platform.bootstrapped";
     /// A tenant was made.
     TenantCreated = "tenant.created";
+    /// An organization was made.
+    OrganizationCreated = "organization.created";
     /// A client was made.
     ClientCreated = "client.created";
+    /// Settings of a client were changed.
+    ClientUpdated = "client.updated";
     /// A client was disabled.
     ClientDisabled = "client.disabled";
     /// A client was enabled again.
@@ -166,6 +170,16 @@ actions! {
     SecretRotated = "secret.rotated";
     /// A resource server was made.
     ResourceServerCreated = "resource_server.created";
+    /// Settings of a resource server, or who may introspect for it, were changed.
+    ResourceServerUpdated = "resource_server.updated";
+    /// A resource server was deleted with its scopes.
+    ResourceServerDeleted = "resource_server.deleted";
+    /// A scope was added to a resource server.
+    ScopeAdded = "resource_server.scope_added";
+    /// A scope of a resource server was described anew.
+    ScopeUpdated = "resource_server.scope_updated";
+    /// A scope was removed from a resource server.
+    ScopeRemoved = "resource_server.scope_removed";
     /// A signing key was made.
     SigningKeyCreated = "signing_key.created";
     /// The signing key was replaced by a new one.

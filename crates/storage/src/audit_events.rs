@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::error::StorageError;
 use crate::schema::audit_events;
+use crate::stored::lowest_id;
 use crate::transaction::{ChangeTx, Connected, Reach, Reads};
 
 /// An event as it stands in the log.
@@ -210,15 +211,6 @@ pub fn search(
     Ok(rows.into_iter().map(EventRow::into_logged).collect())
 }
 
-/// The lowest id of a millisecond; of a time that no id can carry, the lowest or the highest of all.
-fn lowest_id(millis: i64) -> Uuid {
-    match u128::try_from(millis) {
-        Ok(millis) if millis >> 48 == 0 => Uuid::from_u128(millis << 80),
-        Ok(_) => Uuid::max(),
-        Err(_) => Uuid::nil(),
-    }
-}
-
 /// Reads one event.
 pub fn find(
     tx: &mut impl Reads,
@@ -258,22 +250,4 @@ pub fn erase(
         .bind::<BigInt, _>(limit)
         .get_result(tx.connection())?;
     Ok(rows)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_lowest_id_of_a_millisecond_sorts_where_the_time_does() {
-        let id = |millis: i64| lowest_id(millis);
-        assert!(id(-1) <= id(0) && id(0) < id(1) && id(1) < id(1_748_779_200_000));
-        assert_eq!(
-            grantor_keys::uuid_v7_millis(id(1_748_779_200_000)),
-            1_748_779_200_000
-        );
-        assert_eq!(id(1 << 48), Uuid::max());
-        assert_eq!(id(i64::MAX), Uuid::max());
-        assert_eq!(id(i64::MIN), Uuid::nil());
-    }
 }

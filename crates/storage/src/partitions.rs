@@ -42,11 +42,17 @@ pub async fn keep(database: &Database, now: DateTime<Utc>) -> Result<Kept, Stora
     let mut kept = Kept::NOTHING;
     // Each round is a short transaction, so that even the first start on a slow disk ends in time.
     for _ in 0..MOST_ROUNDS {
-        if !kept.and(database.keep_partitions(now).await?) {
+        if !kept.and(round(database, now).await?) {
             break;
         }
     }
     Ok(kept)
+}
+
+async fn round(database: &Database, now: DateTime<Utc>) -> Result<Kept, StorageError> {
+    database
+        .bookkeeping(move |connection| keep_now(connection, now))
+        .await
 }
 
 /// Enough for a server that comes back after months.
@@ -66,10 +72,7 @@ pub(crate) fn keep_within(
     Ok(())
 }
 
-pub(crate) fn keep_now(
-    connection: &mut PgConnection,
-    now: DateTime<Utc>,
-) -> Result<Kept, StorageError> {
+fn keep_now(connection: &mut PgConnection, now: DateTime<Utc>) -> Result<Kept, StorageError> {
     Ok(
         diesel::sql_query("SELECT made, dropped, postponed FROM keep_partitions($1)")
             .bind::<Timestamptz, _>(now)

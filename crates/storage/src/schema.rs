@@ -114,6 +114,32 @@ diesel::table! {
 }
 
 diesel::table! {
+    deliveries (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        channel -> Text,
+        sealed_payload -> Bytea,
+        attempts -> Int4,
+        next_attempt_at -> Timestamptz,
+        leased_until -> Nullable<Timestamptz>,
+        delivered_at -> Nullable<Timestamptz>,
+        failed_at -> Nullable<Timestamptz>,
+        last_error -> Nullable<Text>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    idempotency_records (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        key_hash -> Bytea,
+        fingerprint -> Bytea,
+        sealed_answer -> Bytea,
+    }
+}
+
+diesel::table! {
     installation (singleton) {
         singleton -> Bool,
         epoch -> Int8,
@@ -257,6 +283,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     changes,
     client_secrets,
     clients,
+    deliveries,
+    idempotency_records,
     installation,
     members,
     organizations,

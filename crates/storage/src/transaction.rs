@@ -106,6 +106,9 @@ impl Subject {
 pub enum Change<T> {
     /// Something was written; here is the result, and what the log of record says of it.
     Made(T, Events),
+    /// It was refused, and here is what the log of record says of that. Nothing may have been touched. Unlike
+    /// what was made, it is committed in a rehearsal too: who was refused was refused.
+    Refused(T, Events),
     /// Nothing was to be done. The transaction is rolled back, so nothing can have been written unsaid.
     Nothing(T),
 }
@@ -114,6 +117,11 @@ impl<T> Change<T> {
     /// Something was written, and this is what the log of record says of it.
     pub fn made(result: T, events: impl Into<Events>) -> Self {
         Self::Made(result, events.into())
+    }
+
+    /// It was refused, and this is what the log of record says of it.
+    pub fn refused(result: T, events: impl Into<Events>) -> Self {
+        Self::Refused(result, events.into())
     }
 }
 
@@ -124,6 +132,7 @@ pub struct ChangeTx<'c> {
     origin: Origin,
     entropy: &'c dyn Entropy,
     event_ids: &'c EventIds,
+    rehearsal: bool,
     touched: BTreeMap<TenantId, BTreeSet<Subject>>,
     cuts: BTreeMap<TenantId, BTreeSet<Subject>>,
 }
@@ -150,6 +159,7 @@ impl<'c> ChangeTx<'c> {
         origin: Origin,
         entropy: &'c dyn Entropy,
         event_ids: &'c EventIds,
+        rehearsal: bool,
     ) -> Self {
         Self {
             connection,
@@ -157,6 +167,7 @@ impl<'c> ChangeTx<'c> {
             origin,
             entropy,
             event_ids,
+            rehearsal,
             touched: BTreeMap::new(),
             cuts: BTreeMap::new(),
         }
@@ -165,6 +176,21 @@ impl<'c> ChangeTx<'c> {
     /// The time of the change.
     pub fn now(&self) -> DateTime<Utc> {
         self.now
+    }
+
+    /// Whether all of this will be rolled back in the end.
+    pub fn is_rehearsal(&self) -> bool {
+        self.rehearsal
+    }
+
+    /// The randomness that ids are made from.
+    pub(crate) fn entropy(&self) -> &'c dyn Entropy {
+        self.entropy
+    }
+
+    /// A tenant of which something was touched, if there is one.
+    pub(crate) fn touches(&self) -> Option<TenantId> {
+        self.touched.keys().next().copied()
     }
 
     /// Who makes the change.

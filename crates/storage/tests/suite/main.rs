@@ -4,12 +4,15 @@
 
 mod catalogue;
 mod changes;
+mod deliveries;
 mod feed;
 mod fitness;
 mod followers;
+mod idempotency;
 mod log_of_record;
 mod migrations;
 mod partitions;
+mod rehearsals;
 mod retention;
 mod schema;
 mod support;
