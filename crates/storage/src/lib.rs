@@ -24,6 +24,7 @@ pub mod installation;
 mod link;
 pub mod members;
 pub mod migrate;
+pub mod organizations;
 pub mod partitions;
 pub mod resource_servers;
 pub mod retention;
