@@ -111,14 +111,16 @@ BEGIN
     END LOOP;
 END
 $$;
+-- An event may have left the log of record before its change left the feed.
 INSERT INTO changes
 SELECT before.tenant_id, sequence, audit_event_id, before.action, before.schema_version,
-    target_kind, target_id, before.touched,
+    coalesce(target_kind, ''), coalesce(target_id, ''), before.touched,
     CASE WHEN target_kind IN ('tenant', 'organization', 'member', 'client', 'resource_server')
         THEN ARRAY[target_id] ELSE '{}' END,
     before.at
 FROM changes_before AS before
-JOIN audit_events AS event ON event.tenant_id = before.tenant_id AND event.id = before.audit_event_id;
+LEFT JOIN audit_events AS event ON event.tenant_id = before.tenant_id AND event.id = before.audit_event_id
+WHERE before.action <> 'feed.shortened';
 -- What going back to this migration's predecessor left where all of a tenant's changes had been dropped.
 UPDATE change_feed
 SET floor = coalesce((SELECT max(sequence) + 1 FROM changes_before WHERE action = 'feed.shortened'), floor);

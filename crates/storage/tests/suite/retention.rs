@@ -253,6 +253,8 @@ fn down_and_up_again_keep_the_feed_and_its_positions() {
     } = scene();
     let rows = texts(&mut fixture.test.superuser(), ROWS);
     assert!(rows.len() >= 8);
+    // The log may be kept for a shorter time than the feed.
+    fixture.superuser_runs("DELETE FROM audit_events WHERE target_kind = 'tenant'");
     down_to_before(&fixture, "00000000000009");
     assert_eq!(texts(&mut fixture.test.superuser(), ROWS), rows, "down");
     migrate::up(&fixture.test.owner_url()).unwrap();
