@@ -1,12 +1,17 @@
 //! The log of record: who did what, on what, from where (`audit_1`).
+//!
+//! Names and addresses of persons stand in an event's particulars under the key `person` alone, and nowhere
+//! else in them. So a person can be erased from the log while the trail stays (`audit_2`). [`Person`] puts them
+//! there.
 
 use std::net::IpAddr;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::ids::{
     ClientId, MemberId, OrganizationId, ResourceServerId, RoleAssignmentId, SecretId, TenantId,
 };
+use crate::text::{EmailAddress, PersonName};
 
 /// Who acts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +122,7 @@ impl Target {
 }
 
 macro_rules! actions {
-    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $text:literal $(, version $version:literal)?;)*) => {
         /// What was done.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Action { $($(#[$doc])* $name),* }
@@ -130,8 +135,16 @@ macro_rules! actions {
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text),* }
             }
+
+            /// The version of the particulars that its events carry. It goes up when a reader of the
+            /// former ones would take the new ones for something that they are not.
+            pub const fn version(self) -> i32 {
+                match self { $(Self::$name => actions!(@version $($version)?)),* }
+            }
         }
     };
+    (@version) => { 1 };
+    (@version $version:literal) => { $version };
 }
 
 actions! {
@@ -139,8 +152,12 @@ actions! {
     PlatformBootstrapped = "platform.bootstrapped";
     /// A tenant was made.
     TenantCreated = "tenant.created";
+    /// An organization was made.
+    OrganizationCreated = "organization.created";
     /// A client was made.
     ClientCreated = "client.created";
+    /// Settings of a client were changed.
+    ClientUpdated = "client.updated";
     /// A client was disabled.
     ClientDisabled = "client.disabled";
     /// A client was enabled again.
@@ -153,14 +170,57 @@ actions! {
     SecretRotated = "secret.rotated";
     /// A resource server was made.
     ResourceServerCreated = "resource_server.created";
+    /// Settings of a resource server, or who may introspect for it, were changed.
+    ResourceServerUpdated = "resource_server.updated";
+    /// A resource server was deleted with its scopes.
+    ResourceServerDeleted = "resource_server.deleted";
+    /// A scope was added to a resource server.
+    ScopeAdded = "resource_server.scope_added";
+    /// A scope of a resource server was described anew.
+    ScopeUpdated = "resource_server.scope_updated";
+    /// A scope was removed from a resource server.
+    ScopeRemoved = "resource_server.scope_removed";
     /// A signing key was made.
     SigningKeyCreated = "signing_key.created";
     /// The signing key was replaced by a new one.
     SigningKeyRotated = "signing_key.rotated";
     /// Sealed values were sealed under the current master key.
     SealedAnew = "platform.sealed_anew";
+    /// A person was erased from the log of record.
+    PersonErased = "audit.person_erased";
     /// An authenticated caller was refused for lack of a permission.
     AccessRefused = "access.refused";
+}
+
+/// What an event says of a person beyond their id. It is what an erasure takes away.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Person {
+    /// Their name.
+    pub name: Option<PersonName>,
+    /// Where they are written to.
+    pub email: Option<EmailAddress>,
+}
+
+impl Person {
+    /// The key under which particulars name a person.
+    pub const KEY: &'static str = "person";
+
+    /// Puts the person beside other particulars, in place of any other person there.
+    #[must_use]
+    pub fn beside(&self, mut particulars: Map<String, Value>) -> Value {
+        let mut person = Map::new();
+        let told = [
+            ("name", self.name.as_ref().map(PersonName::as_str)),
+            ("email", self.email.as_ref().map(EmailAddress::as_str)),
+        ];
+        for (key, text) in told {
+            if let Some(text) = text {
+                person.insert(key.to_owned(), text.into());
+            }
+        }
+        particulars.insert(Self::KEY.to_owned(), person.into());
+        particulars.into()
+    }
 }
 
 /// One event for the log.
@@ -172,9 +232,9 @@ pub struct Event {
     pub action: Action,
     /// On what.
     pub target: Target,
-    /// How the target was before; never with a secret.
+    /// How the target was before; never with a secret, and with a person under [`Person::KEY`] alone.
     pub before: Option<Value>,
-    /// How the target is now, or the particulars; never with a secret.
+    /// How the target is now, or the particulars; the same holds for it.
     pub after: Option<Value>,
 }
 
@@ -188,6 +248,11 @@ impl Event {
             before: None,
             after: None,
         }
+    }
+
+    /// An event whose particulars name a person, and nothing besides.
+    pub fn about_person(tenant: TenantId, action: Action, target: Target, person: &Person) -> Self {
+        Self::new(tenant, action, target).after(person.beside(Map::new()))
     }
 
     /// Adds how the target was before.
@@ -246,6 +311,7 @@ impl From<Event> for Events {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn words_of_actions_are_unique() {
@@ -254,5 +320,57 @@ mod tests {
         words.sort_unstable();
         words.dedup();
         assert_eq!(words.len(), count);
+    }
+
+    #[test]
+    fn audit_2_a_person_stands_under_one_key_alone() {
+        let person = Person {
+            name: Some(PersonName::parse("Ada").unwrap()),
+            email: Some(EmailAddress::parse("ada@example.com").unwrap()),
+        };
+        let tenant = TenantId::from_uuid(uuid::Uuid::nil());
+        let about = |person| {
+            Event::about_person(
+                tenant,
+                Action::TenantCreated,
+                Target::Tenant(tenant),
+                person,
+            )
+        };
+        assert_eq!(
+            about(&person).after,
+            Some(json!({ "person": { "name": "Ada", "email": "ada@example.com" } }))
+        );
+        assert_eq!(
+            about(&Person::default()).after,
+            Some(json!({ "person": {} }))
+        );
+        let Value::Object(others) = json!({ "role": "admin", "person": "somebody else" }) else {
+            panic!("an object");
+        };
+        assert_eq!(
+            person.beside(others),
+            json!({ "role": "admin", "person": { "name": "Ada", "email": "ada@example.com" } })
+        );
+    }
+
+    #[test]
+    fn versions_begin_at_one() {
+        assert!(Action::ALL.iter().all(|action| action.version() >= 1));
+    }
+
+    #[test]
+    fn a_version_is_declared_beside_the_word() {
+        mod declared {
+            actions! {
+                /// As it began.
+                Kept = "thing.kept";
+                /// With other particulars than it had.
+                Changed = "thing.changed", version 3;
+            }
+        }
+        let versions: Vec<i32> = declared::Action::ALL.iter().map(|a| a.version()).collect();
+        assert_eq!(versions, [1, 3]);
+        assert_eq!(declared::Action::Changed.as_str(), "thing.changed");
     }
 }

@@ -140,6 +140,8 @@ typed_ids! {
     RoleAssignmentId = "rol";
     /// One row of the log of record.
     AuditEventId = "aud";
+    /// Something in the outbox; the id's time is when it is given up.
+    DeliveryId = "dlv";
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text, Timestamptz, Uuid as SqlUuid};
 use grantor_domain::audit::{Actor, Event, Origin};
 use grantor_domain::ids::{AuditEventId, TenantId};
 use serde_json::Value;
@@ -9,7 +10,8 @@ use uuid::Uuid;
 
 use crate::error::StorageError;
 use crate::schema::audit_events;
-use crate::transaction::Reads;
+use crate::stored::lowest_id;
+use crate::transaction::{ChangeTx, Connected, Reach, Reads};
 
 /// An event as it stands in the log.
 #[derive(Debug, Clone)]
@@ -26,6 +28,8 @@ pub struct LoggedEvent {
     pub actor: String,
     /// What was done.
     pub action: String,
+    /// The version of the particulars.
+    pub version: i32,
     /// On what kind of thing.
     pub target_kind: String,
     /// On which one.
@@ -40,6 +44,8 @@ pub struct LoggedEvent {
     pub user_agent: Option<String>,
     /// In the course of which request.
     pub request_id: Option<String>,
+    /// When a person was erased from it, if one was.
+    pub erased_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Queryable, Selectable)]
@@ -51,6 +57,7 @@ struct EventRow {
     actor_tenant_id: Option<Uuid>,
     actor_name: String,
     action: String,
+    schema_version: i32,
     target_kind: String,
     target_id: String,
     before_change: Option<Value>,
@@ -58,6 +65,29 @@ struct EventRow {
     ip: Option<String>,
     user_agent: Option<String>,
     request_id: Option<String>,
+    erased_at: Option<DateTime<Utc>>,
+}
+
+impl EventRow {
+    fn into_logged(self) -> LoggedEvent {
+        LoggedEvent {
+            id: AuditEventId::from_uuid(self.id),
+            at: self.at,
+            actor_kind: self.actor_kind,
+            actor_tenant: self.actor_tenant_id.map(TenantId::from_uuid),
+            actor: self.actor_name,
+            action: self.action,
+            version: self.schema_version,
+            target_kind: self.target_kind,
+            target: self.target_id,
+            before: self.before_change,
+            after: self.after_change,
+            ip: self.ip,
+            user_agent: self.user_agent,
+            request_id: self.request_id,
+            erased_at: self.erased_at,
+        }
+    }
 }
 
 pub(crate) fn insert(
@@ -66,15 +96,15 @@ pub(crate) fn insert(
     now: DateTime<Utc>,
     origin: &Origin,
     event: &Event,
-    touched: Vec<Uuid>,
-    cuts: Vec<Uuid>,
+    reach: Reach,
 ) -> Result<(), StorageError> {
     let actor_tenant = match origin.actor {
         Actor::Client { tenant, .. } => Some(tenant.uuid()),
         Actor::Command(_) | Actor::Server => None,
     };
     // NULL appends nothing to the change feed and takes no lock.
-    let touched = (!touched.is_empty()).then_some(touched);
+    let touched = (!reach.touched.is_empty()).then_some(reach.touched);
+    let subjects = touched.is_some().then_some(reach.subjects);
     diesel::insert_into(audit_events::table)
         .values((
             (
@@ -95,7 +125,9 @@ pub(crate) fn insert(
                 audit_events::user_agent.eq(&origin.user_agent),
                 audit_events::request_id.eq(&origin.request_id),
                 audit_events::touched.eq(touched),
-                audit_events::cuts.eq(cuts),
+                audit_events::subjects.eq(subjects),
+                audit_events::cuts.eq(reach.cuts),
+                audit_events::schema_version.eq(event.action.version()),
             ),
         ))
         .execute(connection)?;
@@ -109,30 +141,113 @@ pub fn list(
     before: Option<AuditEventId>,
     limit: i64,
 ) -> Result<Vec<LoggedEvent>, StorageError> {
-    let before = before.map_or(Uuid::max(), AuditEventId::uuid);
-    let rows: Vec<EventRow> = audit_events::table
+    search(tx, tenant, &AuditFilter::default(), true, before, limit)
+}
+
+/// Which events are asked for: those that meet all that is given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// By whom, as the log names them: `cli_…`, `mem_…`, or a command.
+    pub actor: Option<String>,
+    /// What was done.
+    pub action: Option<String>,
+    /// On which thing, as the log names it.
+    pub target: Option<String>,
+    /// From this moment on.
+    pub from: Option<DateTime<Utc>>,
+    /// Before this moment.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// Reads up to `limit` events that meet a filter, in the order of their ids, from after `after` in that order.
+///
+/// The times narrow the range of ids as well, so that partitions outside of it are not looked at.
+pub fn search(
+    tx: &mut impl Reads,
+    tenant: TenantId,
+    filter: &AuditFilter,
+    newest_first: bool,
+    after: Option<AuditEventId>,
+    limit: i64,
+) -> Result<Vec<LoggedEvent>, StorageError> {
+    let mut query = audit_events::table
         .filter(audit_events::tenant_id.eq(tenant.uuid()))
-        .filter(audit_events::id.lt(before))
-        .order(audit_events::id.desc())
         .limit(limit)
         .select(EventRow::as_select())
-        .load(tx.connection())?;
-    Ok(rows
-        .into_iter()
-        .map(|row| LoggedEvent {
-            id: AuditEventId::from_uuid(row.id),
-            at: row.at,
-            actor_kind: row.actor_kind,
-            actor_tenant: row.actor_tenant_id.map(TenantId::from_uuid),
-            actor: row.actor_name,
-            action: row.action,
-            target_kind: row.target_kind,
-            target: row.target_id,
-            before: row.before_change,
-            after: row.after_change,
-            ip: row.ip,
-            user_agent: row.user_agent,
-            request_id: row.request_id,
-        })
-        .collect())
+        .into_boxed();
+    if let Some(actor) = &filter.actor {
+        query = query.filter(audit_events::actor_name.eq(actor));
+    }
+    if let Some(action) = &filter.action {
+        query = query.filter(audit_events::action.eq(action));
+    }
+    if let Some(target) = &filter.target {
+        query = query.filter(audit_events::target_id.eq(target));
+    }
+    if let Some(from) = filter.from {
+        query = query
+            .filter(audit_events::id.ge(lowest_id(from.timestamp_millis())))
+            .filter(audit_events::at.ge(from));
+    }
+    if let Some(until) = filter.until {
+        // An id carries whole milliseconds: those of the last one are looked at by their exact time.
+        query = query
+            .filter(audit_events::id.lt(lowest_id(until.timestamp_millis().saturating_add(1))))
+            .filter(audit_events::at.lt(until));
+    }
+    if let Some(after) = after.map(AuditEventId::uuid) {
+        query = if newest_first {
+            query.filter(audit_events::id.lt(after))
+        } else {
+            query.filter(audit_events::id.gt(after))
+        };
+    }
+    query = if newest_first {
+        query.order(audit_events::id.desc())
+    } else {
+        query.order(audit_events::id.asc())
+    };
+    let rows: Vec<EventRow> = query.load(tx.connection())?;
+    Ok(rows.into_iter().map(EventRow::into_logged).collect())
+}
+
+/// Reads one event.
+pub fn find(
+    tx: &mut impl Reads,
+    tenant: TenantId,
+    id: AuditEventId,
+) -> Result<Option<LoggedEvent>, StorageError> {
+    let row: Option<EventRow> = audit_events::table
+        .find((tenant.uuid(), id.uuid()))
+        .select(EventRow::as_select())
+        .first(tx.connection())
+        .optional()?;
+    Ok(row.map(EventRow::into_logged))
+}
+
+#[derive(QueryableByName)]
+struct Erased {
+    #[diesel(sql_type = BigInt)]
+    rows: i64,
+}
+
+/// Takes a person out of the events by them and about them, and leaves the trail (`audit_2`): the address, the
+/// user agent and whatever stands under `person` go. `subject` is `mem_…` or `cli_…`.
+///
+/// The newest go first, and at most `limit` in one call; it tells how many. Fewer than `limit` means that none
+/// is left. (Not 0: the event that tells of the erasure may be about the subject itself.)
+pub fn erase(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    subject: &str,
+    limit: i64,
+) -> Result<i64, StorageError> {
+    let now = tx.now();
+    let Erased { rows } = diesel::sql_query("SELECT erase_person($1, $2, $3, $4) AS rows")
+        .bind::<SqlUuid, _>(tenant.uuid())
+        .bind::<Text, _>(subject)
+        .bind::<Timestamptz, _>(now)
+        .bind::<BigInt, _>(limit)
+        .get_result(tx.connection())?;
+    Ok(rows)
 }

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use grantor_domain::client::{Client, ClientProfile, ClientSettings, ClientType, OwnerContact};
+use grantor_domain::client::{
+    Client, ClientProfile, ClientSettings, ClientStatus, ClientType, OwnerContact,
+};
 use grantor_domain::client_secret::ClientSecret;
 use grantor_domain::ids::{ClientId, OrganizationId, SecretId, TenantId};
 use grantor_domain::lifetime::AccessTokenLifetime;
@@ -18,13 +20,11 @@ use crate::stored;
 use crate::suspensions::{SuspensionRow, mark_client_deleted};
 use crate::transaction::{ChangeTx, Connected, Reads, Subject};
 
-#[derive(Queryable, Selectable, Insertable)]
+#[derive(Queryable, Selectable)]
 #[diesel(table_name = clients)]
 struct ClientRow {
-    tenant_id: Uuid,
     id: Uuid,
     organization_id: Uuid,
-    kind: String,
     name: String,
     description: String,
     client_type: String,
@@ -92,32 +92,37 @@ impl ClientRow {
     }
 }
 
-/// Makes a client.
-pub fn insert(
-    tx: &mut ChangeTx<'_>,
-    tenant: TenantId,
-    id: ClientId,
-    organization: OrganizationId,
-    settings: &ClientSettings,
-) -> Result<(), StorageError> {
-    let now = tx.now();
-    let seconds = settings.access_token_lifetime.seconds();
-    diesel::insert_into(clients::table)
-        .values(ClientRow {
-            tenant_id: tenant.uuid(),
-            id: id.uuid(),
-            organization_id: organization.uuid(),
-            kind: "own".to_owned(),
-            name: settings.name.as_str().to_owned(),
-            description: settings.description.as_str().to_owned(),
-            client_type: settings.client_type.as_str().to_owned(),
-            profile: settings.profile.as_str().to_owned(),
+/// The columns that a client's settings fill.
+#[derive(Insertable, AsChangeset)]
+#[diesel(table_name = clients, treat_none_as_null = true)]
+struct SettingsColumns<'s> {
+    name: &'s str,
+    description: &'s str,
+    client_type: &'static str,
+    profile: &'static str,
+    grant_types: Vec<&'static str>,
+    auth_method: &'static str,
+    allowed_scopes: Vec<String>,
+    require_requested_scopes: bool,
+    access_token_seconds: i32,
+    owner_name: Option<String>,
+    owner_email: &'s str,
+}
+
+impl<'s> SettingsColumns<'s> {
+    fn of(settings: &'s ClientSettings) -> Result<Self, StorageError> {
+        let seconds = settings.access_token_lifetime.seconds();
+        Ok(Self {
+            name: settings.name.as_str(),
+            description: settings.description.as_str(),
+            client_type: settings.client_type.as_str(),
+            profile: settings.profile.as_str(),
             grant_types: settings
                 .grant_types
                 .iter()
-                .map(|grant| grant.as_str().to_owned())
+                .map(|grant| grant.as_str())
                 .collect(),
-            auth_method: settings.auth_method.as_str().to_owned(),
+            auth_method: settings.auth_method.as_str(),
             allowed_scopes: settings.allowed_scopes.to_vec(),
             require_requested_scopes: settings.require_requested_scopes,
             access_token_seconds: i32::try_from(seconds)
@@ -127,14 +132,45 @@ pub fn insert(
                 .name
                 .as_ref()
                 .map(|name| name.as_str().to_owned()),
-            owner_email: settings.owner_contact.email.as_str().to_owned(),
-            revision: 1,
-            created_at: now,
-            updated_at: now,
-            secret_updated_at: None,
+            owner_email: settings.owner_contact.email.as_str(),
         })
+    }
+}
+
+/// Makes a client.
+pub fn insert(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    id: ClientId,
+    organization: OrganizationId,
+    settings: &ClientSettings,
+) -> Result<(), StorageError> {
+    let now = tx.now();
+    diesel::insert_into(clients::table)
+        .values((
+            clients::tenant_id.eq(tenant.uuid()),
+            clients::id.eq(id.uuid()),
+            clients::organization_id.eq(organization.uuid()),
+            clients::kind.eq("own"),
+            SettingsColumns::of(settings)?,
+            clients::created_at.eq(now),
+            clients::updated_at.eq(now),
+        ))
         .execute(tx.touching(tenant, Subject::Client(id))?)?;
     Ok(())
+}
+
+/// Writes the settings of a client, all of them; tells whether it is there.
+pub fn update(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    id: ClientId,
+    settings: &ClientSettings,
+) -> Result<bool, StorageError> {
+    let updated = diesel::update(clients::table.find((tenant.uuid(), id.uuid())))
+        .set(SettingsColumns::of(settings)?)
+        .execute(tx.touching(tenant, Subject::Client(id))?)?;
+    Ok(updated == 1)
 }
 
 /// Reads one client.
@@ -196,6 +232,82 @@ pub fn list(
         .order(clients::id)
         .limit(limit)
         .select((ClientRow::as_select(), Option::<SuspensionRow>::as_select()))
+        .load::<(ClientRow, Option<SuspensionRow>)>(tx.connection())?
+        .into_iter()
+        .map(|(client, suspension)| client.into_domain(suspension))
+        .collect()
+}
+
+/// In which order clients are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientOrder {
+    /// That of their making.
+    Made,
+    /// That of their names, and of their making where these are the same.
+    Name,
+}
+
+/// Which clients are asked for: those that meet all that is given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClientFilter {
+    /// In this state.
+    pub status: Option<ClientStatus>,
+    /// Living in one of these organizations; their subtrees are not looked into.
+    pub organizations: Option<Vec<OrganizationId>>,
+}
+
+/// Reads up to `limit` clients that meet a filter, in an order, from after a place in it. In the order of names
+/// the place has the name of its client.
+pub fn search(
+    tx: &mut impl Reads,
+    tenant: TenantId,
+    filter: &ClientFilter,
+    order: ClientOrder,
+    descending: bool,
+    after: Option<(Option<String>, ClientId)>,
+    limit: i64,
+) -> Result<Vec<Client>, StorageError> {
+    let mut query = clients::table
+        .left_join(suspensions::table.on(of_this_client()))
+        .filter(clients::tenant_id.eq(tenant.uuid()))
+        .limit(limit)
+        .select((ClientRow::as_select(), Option::<SuspensionRow>::as_select()))
+        .into_boxed();
+    // As `Suspension::is_suspended` says it.
+    let awake = suspensions::paused_by_tenant_at
+        .is_null()
+        .and(suspensions::paused_by_operator_at.is_null())
+        .and(suspensions::deleted_at.is_null());
+    match filter.status {
+        Some(ClientStatus::Active) => query = query.filter(awake),
+        Some(ClientStatus::Disabled) => query = query.filter(diesel::dsl::not(awake)),
+        None => {}
+    }
+    if let Some(organizations) = &filter.organizations {
+        let ids: Vec<Uuid> = organizations.iter().map(|one| one.uuid()).collect();
+        query = query.filter(clients::organization_id.eq_any(ids));
+    }
+    query = match (order, descending) {
+        (ClientOrder::Made, false) => query.order(clients::id.asc()),
+        (ClientOrder::Made, true) => query.order(clients::id.desc()),
+        (ClientOrder::Name, false) => query.order((clients::name.asc(), clients::id.asc())),
+        (ClientOrder::Name, true) => query.order((clients::name.desc(), clients::id.desc())),
+    };
+    if let Some((name, id)) = after {
+        let (name, id) = (name.unwrap_or_default(), id.uuid());
+        // The first condition is for the index, which does not see through the second.
+        query = match (order, descending) {
+            (ClientOrder::Made, false) => query.filter(clients::id.gt(id)),
+            (ClientOrder::Made, true) => query.filter(clients::id.lt(id)),
+            (ClientOrder::Name, false) => query
+                .filter(clients::name.ge(name.clone()))
+                .filter(clients::name.gt(name).or(clients::id.gt(id))),
+            (ClientOrder::Name, true) => query
+                .filter(clients::name.le(name.clone()))
+                .filter(clients::name.lt(name).or(clients::id.lt(id))),
+        };
+    }
+    query
         .load::<(ClientRow, Option<SuspensionRow>)>(tx.connection())?
         .into_iter()
         .map(|(client, suspension)| client.into_domain(suspension))

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
 use grantor_domain::audit::Origin;
 use grantor_keys::Entropy;
 use tokio::sync::Semaphore;
 
 use crate::error::StorageError;
+use crate::event_ids::EventIds;
 use crate::link::{Link, Pool, pool};
 use crate::transaction::{Change, ChangeTx, FlowTx, ReadTx, Scope};
 
@@ -38,6 +40,8 @@ pub struct Database {
     reserved: Arc<Lane>,
     deadline: Duration,
     entropy: Arc<dyn Entropy>,
+    event_ids: Arc<EventIds>,
+    rehearsing: bool,
 }
 
 /// A pool, and as many permits as it has connections: who waits does so without holding a thread.
@@ -82,6 +86,8 @@ impl Database {
             reserved: Lane::new(&url, RESERVED_CONNECTIONS, statement_timeout),
             deadline,
             entropy,
+            event_ids: Arc::default(),
+            rehearsing: false,
         }
     }
 
@@ -90,6 +96,17 @@ impl Database {
     pub fn reserved(&self) -> Self {
         Self {
             lane: self.reserved.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// The same database, by which changes are only rehearsed if `dry` says so: everything is done, the events
+    /// and the place on the feed included, the result is returned, and then all of it is rolled back. What was
+    /// refused is on record all the same.
+    #[must_use]
+    pub fn rehearsing(&self, dry: bool) -> Self {
+        Self {
+            rehearsing: dry,
             ..self.clone()
         }
     }
@@ -146,11 +163,33 @@ impl Database {
         F: FnOnce(&mut ChangeTx<'_>) -> Result<Change<T>, E> + Send + 'static,
     {
         let opening = opening(scope.role(), scope.tenant(), false);
-        let entropy = self.entropy.clone();
+        let (entropy, event_ids) = (self.entropy.clone(), self.event_ids.clone());
+        let rehearsing = self.rehearsing;
         self.run(opening, move |link| {
-            let mut tx = ChangeTx::new(&mut link.connection, now, origin, entropy.as_ref());
+            let mut tx = ChangeTx::new(
+                &mut link.connection,
+                now,
+                origin,
+                entropy.as_ref(),
+                &event_ids,
+                rehearsing,
+            );
             match work(&mut tx)? {
                 Change::Made(result, events) => {
+                    tx.record(&events)?;
+                    if !rehearsing {
+                        return Ok(Ending::Commit(result));
+                    }
+                    // What COMMIT would do, where the change could still fail.
+                    link.connection
+                        .batch_execute("SET CONSTRAINTS ALL IMMEDIATE")
+                        .map_err(StorageError::from)?;
+                    Ok(Ending::RollBack(result))
+                }
+                Change::Refused(result, events) => {
+                    if let Some(tenant) = tx.touches() {
+                        return Err(StorageError::RefusedAndTouched { tenant }.into());
+                    }
                     tx.record(&events)?;
                     Ok(Ending::Commit(result))
                 }
@@ -175,16 +214,15 @@ impl Database {
         .await
     }
 
-    /// Runs the keeping of partitions: no configuration and no token, so neither a change nor a flow.
-    pub(crate) async fn keep_partitions(
-        &self,
-        now: DateTime<Utc>,
-    ) -> Result<crate::partitions::Kept, StorageError> {
+    /// Runs what the installation itself needs, over all tenants: no configuration and no token, so neither a
+    /// change nor a flow.
+    pub(crate) async fn bookkeeping<T, F>(&self, work: F) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut PgConnection) -> Result<T, StorageError> + Send + 'static,
+    {
         self.run(opening("grantor_platform", None, false), move |link| {
-            Ok(Ending::Commit(crate::partitions::keep_now(
-                &mut link.connection,
-                now,
-            )?))
+            Ok(Ending::Commit(work(&mut link.connection)?))
         })
         .await
     }

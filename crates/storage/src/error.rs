@@ -33,6 +33,12 @@ pub enum StorageError {
         /// The tenant.
         tenant: TenantId,
     },
+    /// A change said that it was refused, and had touched something all the same: a defect of ours.
+    #[error("a refused change touched {tenant}")]
+    RefusedAndTouched {
+        /// The tenant.
+        tenant: TenantId,
+    },
     /// Any other failure of a statement: a defect of ours.
     #[error("a statement failed")]
     Statement(#[source] DieselError),

@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::database::Database;
 use crate::error::StorageError;
 use crate::migrate;
+use crate::partitions;
 use crate::schema::installation;
 use crate::transaction::{ChangeTx, Connected, ReadTx, Reads, Scope};
 
@@ -69,6 +70,8 @@ struct RoleFacts {
     #[diesel(sql_type = Bool)]
     owns: bool,
     #[diesel(sql_type = Bool)]
+    writes_history: bool,
+    #[diesel(sql_type = Bool)]
     migrated: bool,
     #[diesel(sql_type = Bool)]
     old: bool,
@@ -96,6 +99,8 @@ pub fn check_fitness(url: &str) -> Result<(), UnfitDatabase> {
         "SELECT rolname::text AS role, rolsuper AS superuser, EXISTS (SELECT FROM pg_roles taken WHERE (taken.rolsuper OR taken.rolbypassrls) \
                         AND pg_has_role(taken.oid, 'MEMBER')) AS bypasses, \
                 coalesce((SELECT pg_has_role(nspowner, 'MEMBER') FROM pg_namespace WHERE nspname = 'grantor'), false) AS owns, \
+                EXISTS (SELECT FROM pg_roles taken WHERE rolname IN ('grantor_feed', 'grantor_erasure') \
+                        AND pg_has_role(taken.oid, 'MEMBER')) AS writes_history, \
                 EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace \
                         WHERE nspname = 'grantor' AND relname = '__diesel_schema_migrations') \
                     AND EXISTS (SELECT FROM pg_roles WHERE rolname = 'grantor_platform') AS migrated, \
@@ -110,6 +115,7 @@ pub fn check_fitness(url: &str) -> Result<(), UnfitDatabase> {
         superuser,
         bypasses,
         owns,
+        writes_history,
         migrated,
         old,
         version,
@@ -123,6 +129,10 @@ pub fn check_fitness(url: &str) -> Result<(), UnfitDatabase> {
         (
             owns,
             "owns Grantor's tables, or may take on the role that does",
+        ),
+        (
+            writes_history,
+            "may take on a role that writes the change feed or the log of record",
         ),
     ] {
         if has {
@@ -154,13 +164,15 @@ pub fn check_fitness(url: &str) -> Result<(), UnfitDatabase> {
     Ok(())
 }
 
-/// Writes the one row of the installation.
+/// Writes the one row of the installation. It is the first change of all, made before any server has run: so
+/// it makes the partitions too in which its own events will lie.
 pub fn insert(
     tx: &mut ChangeTx<'_>,
     epoch: i64,
     master_key_check: &[u8],
 ) -> Result<(), StorageError> {
     let now = tx.now();
+    partitions::keep_within(tx.connection(), now)?;
     diesel::insert_into(installation::table)
         .values((
             installation::epoch.eq(epoch),
@@ -177,8 +189,11 @@ pub(crate) fn epoch(tx: &mut impl Reads) -> Result<i64, StorageError> {
         .select(installation::epoch)
         .first(tx.connection())
         .optional()?;
-    epoch
-        .ok_or_else(|| StorageError::Unavailable("the installation is not bootstrapped yet".into()))
+    epoch.ok_or_else(not_bootstrapped)
+}
+
+pub(crate) fn not_bootstrapped() -> StorageError {
+    StorageError::Unavailable("the installation is not bootstrapped yet".into())
 }
 
 /// The sealed value by which a server knows that its master key is the installation's.

@@ -13,15 +13,21 @@
 //! is rolled back.
 
 pub mod audit_events;
+pub mod changes;
 pub mod clients;
 pub mod database;
+pub mod deliveries;
 pub mod error;
+mod event_ids;
+pub mod idempotency;
 pub mod installation;
 mod link;
 pub mod members;
 pub mod migrate;
+pub mod organizations;
 pub mod partitions;
 pub mod resource_servers;
+pub mod retention;
 pub mod role_assignments;
 mod schema;
 pub mod signing_keys;

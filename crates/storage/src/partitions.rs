@@ -21,33 +21,58 @@ pub struct Kept {
     pub postponed: i32,
 }
 
-/// Makes the partitions that will be needed, and drops those that are over by both clocks.
-pub async fn keep(database: &Database, now: DateTime<Utc>) -> Result<Kept, StorageError> {
-    let mut kept = Kept {
+impl Kept {
+    const NOTHING: Self = Self {
         made: 0,
         dropped: 0,
         postponed: 0,
     };
+
+    /// Adds what a further round came to; tells whether another may have something to do.
+    fn and(&mut self, round: Self) -> bool {
+        self.made += round.made;
+        self.dropped += round.dropped;
+        self.postponed += round.postponed;
+        round.made + round.dropped > 0
+    }
+}
+
+/// Makes the partitions that will be needed, and drops those that are over by both clocks.
+pub async fn keep(database: &Database, now: DateTime<Utc>) -> Result<Kept, StorageError> {
+    let mut kept = Kept::NOTHING;
     // Each round is a short transaction, so that even the first start on a slow disk ends in time.
     for _ in 0..MOST_ROUNDS {
-        let round = database.keep_partitions(now).await?;
-        kept.made += round.made;
-        kept.dropped += round.dropped;
-        kept.postponed += round.postponed;
-        if round.made + round.dropped == 0 {
+        if !kept.and(round(database, now).await?) {
             break;
         }
     }
     Ok(kept)
 }
 
+async fn round(database: &Database, now: DateTime<Utc>) -> Result<Kept, StorageError> {
+    database
+        .bookkeeping(move |connection| keep_now(connection, now))
+        .await
+}
+
 /// Enough for a server that comes back after months.
 const MOST_ROUNDS: u32 = 200;
 
-pub(crate) fn keep_now(
+/// The same within a transaction that is under way.
+pub(crate) fn keep_within(
     connection: &mut PgConnection,
     now: DateTime<Utc>,
-) -> Result<Kept, StorageError> {
+) -> Result<(), StorageError> {
+    let mut kept = Kept::NOTHING;
+    for _ in 0..MOST_ROUNDS {
+        if !kept.and(keep_now(connection, now)?) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn keep_now(connection: &mut PgConnection, now: DateTime<Utc>) -> Result<Kept, StorageError> {
     Ok(
         diesel::sql_query("SELECT made, dropped, postponed FROM keep_partitions($1)")
             .bind::<Timestamptz, _>(now)

@@ -35,6 +35,7 @@ diesel::table! {
         actor_tenant_id -> Nullable<Uuid>,
         actor_name -> Text,
         action -> Text,
+        schema_version -> Int4,
         target_kind -> Text,
         target_id -> Text,
         before_change -> Nullable<Jsonb>,
@@ -42,8 +43,20 @@ diesel::table! {
         ip -> Nullable<Text>,
         user_agent -> Nullable<Text>,
         request_id -> Nullable<Text>,
+        erased_at -> Nullable<Timestamptz>,
         touched -> Nullable<Array<Uuid>>,
+        subjects -> Nullable<Array<Text>>,
         cuts -> Nullable<Array<Uuid>>,
+    }
+}
+
+diesel::table! {
+    change_feed (singleton) {
+        singleton -> Bool,
+        floor -> Int8,
+        span -> Int8,
+        ahead -> Int8,
+        keep_for -> Interval,
     }
 }
 
@@ -54,7 +67,10 @@ diesel::table! {
         audit_event_id -> Uuid,
         action -> Text,
         schema_version -> Int4,
+        target_kind -> Text,
+        target_id -> Text,
         touched -> Array<Uuid>,
+        subjects -> Array<Text>,
         at -> Timestamptz,
     }
 }
@@ -98,6 +114,32 @@ diesel::table! {
 }
 
 diesel::table! {
+    deliveries (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        channel -> Text,
+        sealed_payload -> Bytea,
+        attempts -> Int4,
+        next_attempt_at -> Timestamptz,
+        leased_until -> Nullable<Timestamptz>,
+        delivered_at -> Nullable<Timestamptz>,
+        failed_at -> Nullable<Timestamptz>,
+        last_error -> Nullable<Text>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    idempotency_records (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        key_hash -> Bytea,
+        fingerprint -> Bytea,
+        sealed_answer -> Bytea,
+    }
+}
+
+diesel::table! {
     installation (singleton) {
         singleton -> Bool,
         epoch -> Int8,
@@ -135,6 +177,7 @@ diesel::table! {
         name -> Text,
         span -> Interval,
         ahead -> Interval,
+        keep_for -> Interval,
     }
 }
 
@@ -236,9 +279,12 @@ diesel::table! {
 diesel::allow_tables_to_appear_in_same_query!(
     access_tokens,
     audit_events,
+    change_feed,
     changes,
     client_secrets,
     clients,
+    deliveries,
+    idempotency_records,
     installation,
     members,
     organizations,

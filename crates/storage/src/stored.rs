@@ -1,4 +1,4 @@
-//! Reading stored columns back into verified types.
+//! Reading stored columns back into verified types, and the ids between which what is stored lies.
 
 use std::fmt::Display;
 
@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use grantor_domain::suspension::Pause;
 use grantor_domain::text::Reason;
 use grantor_protocol::scope::{ScopeToken, Scopes};
+use uuid::Uuid;
 
 use crate::error::StorageError;
 
@@ -46,4 +47,31 @@ pub(crate) fn pause(
             Ok(Pause { since, reason })
         })
         .transpose()
+}
+
+/// The lowest id of a millisecond; of a time that no id can carry, the lowest or the highest of all.
+pub(crate) fn lowest_id(millis: i64) -> Uuid {
+    match u128::try_from(millis) {
+        Ok(millis) if millis >> 48 == 0 => Uuid::from_u128(millis << 80),
+        Ok(_) => Uuid::max(),
+        Err(_) => Uuid::nil(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lowest_id_of_a_millisecond_sorts_where_the_time_does() {
+        let id = |millis: i64| lowest_id(millis);
+        assert!(id(-1) <= id(0) && id(0) < id(1) && id(1) < id(1_748_779_200_000));
+        assert_eq!(
+            grantor_keys::uuid_v7_millis(id(1_748_779_200_000)),
+            1_748_779_200_000
+        );
+        assert_eq!(id(1 << 48), Uuid::max());
+        assert_eq!(id(i64::MAX), Uuid::max());
+        assert_eq!(id(i64::MIN), Uuid::nil());
+    }
 }

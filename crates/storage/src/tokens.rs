@@ -9,9 +9,10 @@ use grantor_domain::token::AccessToken;
 use grantor_keys::{TokenHash, uuid_v7_millis};
 use uuid::Uuid;
 
+use crate::changes::FeedBounds;
 use crate::error::StorageError;
 use crate::installation;
-use crate::schema::{access_tokens, changes};
+use crate::schema::access_tokens;
 use crate::stored;
 use crate::suspensions;
 use crate::transaction::{FlowTx, Reads};
@@ -70,18 +71,22 @@ fn expiry(id: Uuid) -> Option<DateTime<Utc>> {
 /// The position that a decision for a tenant rests on, when it is read before everything else.
 ///
 /// The last change of the tenant is enough: nothing of another tenant can cut off a token of this one, and
-/// the feed's order is the order of commits.
+/// the feed's order is the order of commits. Where all of the tenant's changes have left the feed, it is the
+/// number below the lowest that is kept: whatever was cut off by one of those changes was cut off below it.
 pub fn position(tx: &mut impl Reads, tenant: TenantId) -> Result<Position, StorageError> {
-    let epoch = installation::epoch(tx)?;
-    let sequence: Option<i64> = changes::table
-        .filter(changes::tenant_id.eq(tenant.uuid()))
-        .select(diesel::dsl::max(changes::sequence))
-        .first(tx.connection())?;
+    let FeedBounds { epoch, head, .. } = crate::changes::bounds(tx, tenant)?;
     Ok(Position {
         epoch,
-        sequence: sequence.unwrap_or(0),
+        sequence: head,
     })
 }
+
+// Memory proposes, PostgreSQL disposes: the statement itself looks, in its own snapshot, whether the decision
+// is still current. It looks at the partitions of the feed that hold numbers after the position, and no others.
+const ISSUE: &str = "INSERT INTO access_tokens \
+        (tenant_id, client_id, id, token_hash, member_id, scopes, audiences, issued_at, epoch, decided_at, ip, user_agent) \
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 \
+     WHERE NOT EXISTS (SELECT FROM changes WHERE tenant_id = $1 AND sequence > $10 AND touched && $13)";
 
 /// Puts a token on record, unless something that the decision rested on has changed since its position:
 /// then nothing is written, and it must be decided anew. It may leave once this is committed, and not before
@@ -92,28 +97,21 @@ pub fn insert(
     hash: TokenHash,
     rested_on: &[Uuid],
 ) -> Result<bool, StorageError> {
-    // Memory proposes, PostgreSQL disposes: the statement itself looks, in its own snapshot, whether the
-    // decision is still current.
-    let written = diesel::sql_query(
-        "INSERT INTO access_tokens \
-            (tenant_id, client_id, id, token_hash, member_id, scopes, audiences, issued_at, epoch, decided_at, ip, user_agent) \
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 \
-         WHERE NOT EXISTS (SELECT FROM changes WHERE tenant_id = $1 AND sequence > $10 AND touched && $13)",
-    )
-    .bind::<SqlUuid, _>(token.tenant.uuid())
-    .bind::<SqlUuid, _>(token.client.uuid())
-    .bind::<SqlUuid, _>(token.id.uuid())
-    .bind::<Bytea, _>(hash.as_bytes().as_slice())
-    .bind::<Nullable<SqlUuid>, _>(token.member.map(MemberId::uuid))
-    .bind::<Array<Text>, _>(token.scopes.to_vec())
-    .bind::<Array<Text>, _>(&token.audiences)
-    .bind::<Timestamptz, _>(token.issued_at)
-    .bind::<BigInt, _>(token.position.epoch)
-    .bind::<BigInt, _>(token.position.sequence)
-    .bind::<Nullable<Text>, _>(token.ip.map(|ip| ip.to_string()))
-    .bind::<Nullable<Text>, _>(token.user_agent.as_deref())
-    .bind::<Array<SqlUuid>, _>(rested_on)
-    .execute(tx.connection)?;
+    let written = diesel::sql_query(ISSUE)
+        .bind::<SqlUuid, _>(token.tenant.uuid())
+        .bind::<SqlUuid, _>(token.client.uuid())
+        .bind::<SqlUuid, _>(token.id.uuid())
+        .bind::<Bytea, _>(hash.as_bytes().as_slice())
+        .bind::<Nullable<SqlUuid>, _>(token.member.map(MemberId::uuid))
+        .bind::<Array<Text>, _>(token.scopes.to_vec())
+        .bind::<Array<Text>, _>(&token.audiences)
+        .bind::<Timestamptz, _>(token.issued_at)
+        .bind::<BigInt, _>(token.position.epoch)
+        .bind::<BigInt, _>(token.position.sequence)
+        .bind::<Nullable<Text>, _>(token.ip.map(|ip| ip.to_string()))
+        .bind::<Nullable<Text>, _>(token.user_agent.as_deref())
+        .bind::<Array<SqlUuid>, _>(rested_on)
+        .execute(tx.connection)?;
     Ok(written == 1)
 }
 
@@ -168,4 +166,57 @@ pub fn revoke(
             .set(access_tokens::revoked_at.eq(now))
             .execute(tx.connection)?;
     Ok(revoked == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use diesel::connection::SimpleConnection as _;
+    use grantor_test_support::TestDatabase;
+
+    #[derive(QueryableByName)]
+    struct Line {
+        #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
+        line: String,
+    }
+
+    /// The plan of issuing at a position, by the role that issues.
+    fn plan(plans: &str, position: i64) -> String {
+        let test = TestDatabase::new();
+        let mut connection = test.superuser();
+        connection
+            .batch_execute(&format!(
+                "SET plan_cache_mode = {plans}; \
+                 PREPARE issue (uuid, uuid, uuid, bytea, uuid, text[], text[], timestamptz, bigint, bigint, text, text, uuid[]) \
+                 AS {ISSUE}; \
+                 BEGIN; SET LOCAL ROLE grantor_fast"
+            ))
+            .unwrap();
+        let nobody = Uuid::nil();
+        let lines: Vec<Line> = diesel::sql_query(format!(
+            "EXPLAIN (COSTS OFF) EXECUTE issue ('{nobody}', '{nobody}', '{nobody}', '', NULL, '{{}}', '{{}}', 'epoch', 1, {position}, \
+             NULL, NULL, '{{{nobody}}}')"
+        ))
+        .load(&mut connection)
+        .unwrap();
+        lines
+            .into_iter()
+            .map(|line| line.line)
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    #[test]
+    fn issuing_looks_at_no_partition_of_the_feed_below_its_position() {
+        for plans in ["force_custom_plan", "force_generic_plan"] {
+            let plan = plan(plans, 1_200_000);
+            for below in [0, 500_000] {
+                assert!(!plan.contains(&format!("changes_{below:019}")), "{plan}");
+            }
+            for above in [1_000_000, 1_500_000, 2_000_000] {
+                assert!(plan.contains(&format!("changes_{above:019}")), "{plan}");
+            }
+            assert!(!plan.contains("Seq Scan"), "{plan}");
+        }
+    }
 }

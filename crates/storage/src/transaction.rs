@@ -11,6 +11,7 @@ use grantor_keys::Entropy;
 use uuid::Uuid;
 
 use crate::error::StorageError;
+use crate::event_ids::EventIds;
 use crate::schema::{clients, members, organizations, resource_servers, tenants};
 
 /// What a transaction may see.
@@ -87,6 +88,17 @@ impl Subject {
             Self::ResourceServer(id) => id.uuid(),
         }
     }
+
+    /// With the prefix that tells its kind.
+    fn prefixed(self) -> String {
+        match self {
+            Self::Tenant(id) => id.to_string(),
+            Self::Organization(id) => id.to_string(),
+            Self::Member(id) => id.to_string(),
+            Self::Client(id) => id.to_string(),
+            Self::ResourceServer(id) => id.to_string(),
+        }
+    }
 }
 
 /// What a change came to.
@@ -94,6 +106,9 @@ impl Subject {
 pub enum Change<T> {
     /// Something was written; here is the result, and what the log of record says of it.
     Made(T, Events),
+    /// It was refused, and here is what the log of record says of that. Nothing may have been touched. Unlike
+    /// what was made, it is committed in a rehearsal too: who was refused was refused.
+    Refused(T, Events),
     /// Nothing was to be done. The transaction is rolled back, so nothing can have been written unsaid.
     Nothing(T),
 }
@@ -103,6 +118,11 @@ impl<T> Change<T> {
     pub fn made(result: T, events: impl Into<Events>) -> Self {
         Self::Made(result, events.into())
     }
+
+    /// It was refused, and this is what the log of record says of it.
+    pub fn refused(result: T, events: impl Into<Events>) -> Self {
+        Self::Refused(result, events.into())
+    }
 }
 
 /// Writes configuration.
@@ -111,8 +131,18 @@ pub struct ChangeTx<'c> {
     now: DateTime<Utc>,
     origin: Origin,
     entropy: &'c dyn Entropy,
-    touched: BTreeMap<TenantId, BTreeSet<Uuid>>,
-    cuts: BTreeMap<TenantId, BTreeSet<Uuid>>,
+    event_ids: &'c EventIds,
+    rehearsal: bool,
+    touched: BTreeMap<TenantId, BTreeSet<Subject>>,
+    cuts: BTreeMap<TenantId, BTreeSet<Subject>>,
+}
+
+/// What the first event of a tenant says of the whole change: what it touched, and whom it cuts off.
+#[derive(Debug, Default)]
+pub(crate) struct Reach {
+    pub(crate) touched: Vec<Uuid>,
+    pub(crate) subjects: Vec<String>,
+    pub(crate) cuts: Vec<Uuid>,
 }
 
 impl Connected for ChangeTx<'_> {
@@ -128,12 +158,16 @@ impl<'c> ChangeTx<'c> {
         now: DateTime<Utc>,
         origin: Origin,
         entropy: &'c dyn Entropy,
+        event_ids: &'c EventIds,
+        rehearsal: bool,
     ) -> Self {
         Self {
             connection,
             now,
             origin,
             entropy,
+            event_ids,
+            rehearsal,
             touched: BTreeMap::new(),
             cuts: BTreeMap::new(),
         }
@@ -142,6 +176,21 @@ impl<'c> ChangeTx<'c> {
     /// The time of the change.
     pub fn now(&self) -> DateTime<Utc> {
         self.now
+    }
+
+    /// Whether all of this will be rolled back in the end.
+    pub fn is_rehearsal(&self) -> bool {
+        self.rehearsal
+    }
+
+    /// The randomness that ids are made from.
+    pub(crate) fn entropy(&self) -> &'c dyn Entropy {
+        self.entropy
+    }
+
+    /// A tenant of which something was touched, if there is one.
+    pub(crate) fn touches(&self) -> Option<TenantId> {
+        self.touched.keys().next().copied()
     }
 
     /// Who makes the change.
@@ -156,7 +205,7 @@ impl<'c> ChangeTx<'c> {
         tenant: TenantId,
         subject: Subject,
     ) -> Result<&mut PgConnection, StorageError> {
-        if self.touched.entry(tenant).or_default().insert(subject.id()) {
+        if self.touched.entry(tenant).or_default().insert(subject) {
             raise_revision(self.connection, tenant, subject, self.now)?;
         }
         Ok(self.connection)
@@ -164,7 +213,7 @@ impl<'c> ChangeTx<'c> {
 
     /// Lets everything die that was issued to a subject before this change.
     pub(crate) fn cut_off(&mut self, tenant: TenantId, subject: Subject) {
-        self.cuts.entry(tenant).or_default().insert(subject.id());
+        self.cuts.entry(tenant).or_default().insert(subject);
     }
 
     /// Writes the events. What was touched of a tenant stands with the first event of that tenant's log, and
@@ -172,24 +221,18 @@ impl<'c> ChangeTx<'c> {
     pub(crate) fn record(mut self, events: &Events) -> Result<(), StorageError> {
         let mut touched = std::mem::take(&mut self.touched);
         let mut cuts = std::mem::take(&mut self.cuts);
-        let millis = u64::try_from(self.now.timestamp_millis()).unwrap_or_default();
-        let first = grantor_keys::uuid_v7(millis, self.entropy)?;
-        for (index, event) in (0_u128..).zip(events.iter()) {
-            let of_tenant = |keys: &mut BTreeMap<TenantId, BTreeSet<Uuid>>| {
-                keys.remove(&event.tenant).into_iter().flatten().collect()
+        let ids = self
+            .event_ids
+            .draw(self.now, events.iter().count(), self.entropy)?;
+        for (id, event) in ids.into_iter().zip(events.iter()) {
+            let touched = touched.remove(&event.tenant).unwrap_or_default();
+            let cuts = cuts.remove(&event.tenant).unwrap_or_default();
+            let reach = Reach {
+                touched: touched.iter().map(|subject| subject.id()).collect(),
+                subjects: touched.iter().map(|subject| subject.prefixed()).collect(),
+                cuts: cuts.iter().map(|subject| subject.id()).collect(),
             };
-            let (touched, cuts) = (of_tenant(&mut touched), of_tenant(&mut cuts));
-            // The events of one change follow one another: ids alone would be in any order.
-            let id = Uuid::from_u128(first.as_u128().wrapping_add(index));
-            crate::audit_events::insert(
-                self.connection,
-                id,
-                self.now,
-                &self.origin,
-                event,
-                touched,
-                cuts,
-            )?;
+            crate::audit_events::insert(self.connection, id, self.now, &self.origin, event, reach)?;
         }
         match touched.pop_first() {
             Some((tenant, _)) => Err(StorageError::Unsaid { tenant }),

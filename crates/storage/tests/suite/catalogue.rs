@@ -72,6 +72,7 @@ fn every_unique_key_begins_with_the_tenant() {
          ORDER BY 1");
     let platforms = [
         "__diesel_schema_migrations_pkey",
+        "change_feed_pkey",
         "installation_pkey",
         "parted_tables_pkey",
         "tenants_issuer_key",
@@ -83,13 +84,15 @@ fn every_unique_key_begins_with_the_tenant() {
 
 #[test]
 fn every_index_begins_with_the_tenant() {
+    // These are for work on behalf of all tenants: following the feed, and sending what is due.
+    let of_all = ["changes_by_sequence", "deliveries_due"];
     let others = ask("SELECT index.relname FROM pg_index \
          JOIN pg_class AS index ON index.oid = indexrelid \
          JOIN pg_class AS parent ON parent.oid = indrelid \
          LEFT JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0] \
          WHERE parent.relnamespace = 'grantor'::regnamespace AND NOT indisunique \
-           AND attname IS DISTINCT FROM 'tenant_id'");
-    assert_eq!(others, [""; 0]);
+           AND attname IS DISTINCT FROM 'tenant_id' ORDER BY 1");
+    assert_eq!(others, of_all);
 }
 
 #[test]
@@ -123,7 +126,13 @@ fn every_table_but_the_platforms_names_the_tenant() {
     );
     assert_eq!(
         others,
-        [DIESELS, "installation", "parted_tables", "tenants"]
+        [
+            DIESELS,
+            "change_feed",
+            "installation",
+            "parted_tables",
+            "tenants"
+        ]
     );
 }
 
@@ -163,6 +172,7 @@ fn the_fast_path_reaches_its_tables_alone() {
         [
             "access_tokens.revoked_at: UPDATE",
             "access_tokens: INSERT, SELECT",
+            "change_feed: SELECT",
             "changes: SELECT",
             "installation: SELECT",
             "suspensions: SELECT",
@@ -189,17 +199,98 @@ fn a_tenant_writes_nothing_of_its_own_row_but_the_revision() {
 
 /// A function that runs with its owner's rights is a door in the wall.
 #[test]
-fn one_function_alone_has_its_definers_rights_and_the_platform_alone_may_call_it() {
-    let functions = ask(
-        "SELECT proname || ' with ' || array_to_string(proconfig, ' and ') || ' for ' || \
-                (SELECT string_agg(CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END, ', ') \
-                 FROM aclexplode(proacl) WHERE grantee <> proowner) \
+fn few_functions_have_their_definers_rights_and_few_may_call_them() {
+    let mut functions = ask(
+        "SELECT proname || ' as ' || proowner::regrole || ' with ' || array_to_string(proconfig, ' and ') || ' for ' || \
+                coalesce((SELECT string_agg(CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END, ', ') \
+                          FROM aclexplode(proacl) WHERE grantee <> proowner), 'nobody') \
          FROM pg_proc WHERE prosecdef AND pronamespace NOT IN ('pg_catalog'::regnamespace)",
     );
+    functions.sort();
     assert_eq!(
         functions,
         [
-            "keep_partitions with search_path=grantor, pg_temp and lock_timeout=200ms for grantor_platform"
+            "append_change as grantor_feed with search_path=grantor, pg_temp for grantor_owner",
+            "erase_person as grantor_erasure with search_path=grantor, pg_temp for grantor_tenant, grantor_platform",
+            "keep_partitions as grantor_owner with search_path=grantor, pg_temp and lock_timeout=200ms for grantor_platform",
         ]
     );
+}
+
+/// What takes a definer's rights must have few of them.
+#[test]
+fn the_role_of_the_feed_adds_to_it_and_cuts_off_and_nothing_else() {
+    assert_eq!(
+        rights_of("'grantor_feed'::regrole"),
+        [
+            "changes: INSERT",
+            "changes_sequence: USAGE",
+            "suspensions.cut_below: UPDATE",
+            "suspensions.subject_id: SELECT",
+            "suspensions.tenant_id: SELECT",
+            "tenant_suspensions.cut_below: UPDATE",
+            "tenant_suspensions.tenant_id: SELECT",
+        ]
+    );
+}
+
+#[test]
+fn the_role_of_erasure_takes_persons_out_of_events_and_nothing_else() {
+    let rights = rights_of("'grantor_erasure'::regrole");
+    let of_log = |column: &str, rights: &str| format!("audit_events.{column}: {rights}");
+    assert_eq!(
+        rights,
+        [
+            of_log("actor_name", "SELECT"),
+            of_log("after_change", "SELECT, UPDATE"),
+            of_log("before_change", "SELECT, UPDATE"),
+            of_log("erased_at", "SELECT, UPDATE"),
+            of_log("id", "SELECT"),
+            of_log("ip", "UPDATE"),
+            of_log("target_id", "SELECT"),
+            of_log("tenant_id", "SELECT"),
+            of_log("user_agent", "UPDATE"),
+        ]
+    );
+}
+
+#[test]
+fn no_role_of_a_server_writes_the_feed_or_what_cuts_off() {
+    let rights = ask("SELECT role || ' ' || relname || ' ' || privilege \
+         FROM unnest(ARRAY['grantor_server', 'grantor_tenant', 'grantor_platform', 'grantor_fast']) AS role \
+         CROSS JOIN unnest(ARRAY['INSERT', 'UPDATE']) AS privilege \
+         JOIN pg_class ON relnamespace = 'grantor'::regnamespace \
+         JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 \
+         WHERE (relname IN ('changes', 'change_feed', 'parted_tables') OR attname = 'cut_below') AND relkind IN ('r', 'p') \
+           AND has_column_privilege(role, attrelid, attnum, privilege) \
+         UNION ALL \
+         SELECT role || ' ' || privilege \
+         FROM unnest(ARRAY['grantor_server', 'grantor_tenant', 'grantor_platform', 'grantor_fast']) AS role \
+         CROSS JOIN unnest(ARRAY['USAGE', 'SELECT', 'UPDATE']) AS privilege \
+         WHERE has_sequence_privilege(role, 'grantor.changes_sequence', privilege)");
+    assert_eq!(rights, [""; 0]);
+}
+
+/// A role without a login whose rights a function lends: nobody but the owner takes it on, and it has no
+/// attribute that would let it past row-level security.
+#[test]
+fn nobody_takes_on_a_role_whose_rights_a_function_lends() {
+    let members = ask(
+        "SELECT member.rolname || ' in ' || lent.rolname FROM pg_auth_members \
+         JOIN pg_roles AS member ON member.oid = member JOIN pg_roles AS lent ON lent.oid = roleid \
+         WHERE lent.rolname IN ('grantor_feed', 'grantor_erasure') \
+           AND member.rolname NOT LIKE 'fitness_%' ORDER BY 1",
+    );
+    assert_eq!(
+        members,
+        [
+            "grantor_owner in grantor_erasure",
+            "grantor_owner in grantor_feed"
+        ]
+    );
+    let unlike = ask(
+        "SELECT rolname FROM pg_roles WHERE rolname IN ('grantor_feed', 'grantor_erasure') \
+         AND (rolcanlogin OR rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb)",
+    );
+    assert_eq!(unlike, [""; 0]);
 }

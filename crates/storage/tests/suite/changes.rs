@@ -234,12 +234,10 @@ fn what_the_events_of_one_change_say_follows_one_another() {
     let tenant = fixture.home.id;
     let ids: Vec<ClientId> = (0..20).map(|_| fixture.id()).collect();
     let told = ids.clone();
-    // Of another millisecond than what was told before, with which their order would be any.
-    let later = now() + chrono::TimeDelta::seconds(1);
     let changed: Result<(), StorageError> = wait_for(fixture.database.change(
         Scope::Tenant(tenant),
         builders::origin(),
-        later,
+        now(),
         move |_tx| {
             let mut events = Events::from(builders::client_event(tenant, told[0]));
             for id in &told[1..] {

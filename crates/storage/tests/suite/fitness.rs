@@ -64,6 +64,23 @@ fn the_owner_and_whoever_inherits_from_it_is_refused() {
 }
 
 #[test]
+fn whoever_could_write_history_is_refused() {
+    let test = TestDatabase::new();
+    let writer = url_of(
+        &test,
+        "fitness_writes_history",
+        "NOINHERIT",
+        &[
+            "grantor_tenant",
+            "grantor_platform",
+            "grantor_fast",
+            "grantor_feed",
+        ],
+    );
+    assert!(privilege(&writer).starts_with("may take on a role that writes"));
+}
+
+#[test]
 fn whoever_inherits_what_it_must_take_on_is_refused() {
     let test = TestDatabase::new();
     let all = url_of(&test, "fitness_inherits", "INHERIT", &ALL);

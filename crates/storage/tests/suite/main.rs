@@ -4,10 +4,18 @@
 
 mod catalogue;
 mod changes;
+mod deliveries;
 mod feed;
 mod fitness;
+mod followers;
+mod idempotency;
+mod lists;
+mod log_of_record;
 mod migrations;
 mod partitions;
+mod rehearsals;
+mod resource_servers;
+mod retention;
 mod schema;
 mod support;
 mod tenants_apart;

@@ -62,6 +62,16 @@ impl Fixture {
         fixture
     }
 
+    /// Another way to the same database, with a deadline of its own.
+    pub(crate) fn reopened(test: &TestDatabase, deadline: Duration) -> Database {
+        Database::new(DatabaseOptions {
+            url: test.url(),
+            pool_size: 2,
+            deadline,
+            entropy: Arc::new(SeededEntropy::new(4)),
+        })
+    }
+
     pub(crate) fn id<T: TypedId>(&self) -> T {
         builders::id_at(now(), self.entropy.as_ref())
     }

@@ -5,7 +5,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use grantor_domain::audit::{Action, Event, Target};
-use grantor_domain::ids::TokenId;
+use grantor_domain::ids::{TenantId, TokenId};
 use grantor_domain::member::NewMember;
 use grantor_domain::resource_server::{PrivateServerKey, ResourceServer, Verification};
 use grantor_domain::role::{BuiltInRole, HeldRole};
@@ -18,15 +18,41 @@ use grantor_keys::{
 };
 use grantor_protocol::scope::{ScopeToken, Scopes};
 use grantor_storage::clients::{self, NewSecret};
+use grantor_storage::deliveries::{self, Channel, NewDelivery};
 use grantor_storage::role_assignments::{self, Holder};
 use grantor_storage::signing_keys::{self, StoredSigningKey};
 use grantor_storage::{
-    Change, Scope, StorageError, members, resource_servers, suspensions, tokens,
+    Change, Scope, StorageError, idempotency, members, resource_servers, suspensions, tokens,
 };
 use grantor_test_support::builders;
 use uuid::Uuid;
 
 use crate::support::{EPOCH, Fixture, now, number, texts, wait_for};
+
+fn signing_key(fixture: &Fixture, tenant: TenantId) -> StoredSigningKey {
+    let kid = format!("key of {tenant}");
+    let coordinate: Coordinate = serde_json::from_value("A".repeat(43).into()).unwrap();
+    StoredSigningKey {
+        kid: kid.clone(),
+        id: fixture.id::<TokenId>().uuid(),
+        algorithm: Algorithm::Es256,
+        generation: 1,
+        public: PublicJwk {
+            parameters: PublicParameters::Ec {
+                crv: Curve::P256,
+                x: coordinate,
+                y: coordinate,
+            },
+            kid,
+            usage: KeyUse::Signature,
+            alg: Algorithm::Es256,
+        },
+        sealed: vec![1, 2, 3],
+        created_at: now(),
+        signs_from: now(),
+        published_until: None,
+    }
+}
 
 /// Gives a tenant a row in every table that knows tenants.
 fn fill(fixture: &Fixture, tenant: &NewTenant) {
@@ -56,29 +82,13 @@ fn fill(fixture: &Fixture, tenant: &NewTenant) {
         .into(),
         introspectors: vec![client],
     };
-    let kid = format!("key of {id}");
-    let coordinate: Coordinate = serde_json::from_value("A".repeat(43).into()).unwrap();
-    let key = StoredSigningKey {
-        kid: kid.clone(),
-        id: fixture.id::<TokenId>().uuid(),
-        algorithm: Algorithm::Es256,
-        generation: 1,
-        public: PublicJwk {
-            parameters: PublicParameters::Ec {
-                crv: Curve::P256,
-                x: coordinate,
-                y: coordinate,
-            },
-            kid,
-            usage: KeyUse::Signature,
-            alg: Algorithm::Es256,
-        },
-        sealed: vec![1, 2, 3],
-        created_at: now(),
-        signs_from: now(),
-        published_until: None,
-    };
+    let key = signing_key(fixture, id);
     let (role, organization) = (fixture.id(), tenant.root_organization);
+    let delivery = NewDelivery {
+        id: deliveries::new_id(now(), fixture.entropy.as_ref()).unwrap(),
+        channel: Channel::Mail,
+        sealed: vec![1, 2, 3],
+    };
     fixture
         .change(Scope::Tenant(id), move |tx| {
             clients::insert_secret(tx, id, client, &secret)?;
@@ -91,6 +101,9 @@ fn fill(fixture: &Fixture, tenant: &NewTenant) {
             };
             role_assignments::insert(tx, id, role, Holder::Client(client), held)?;
             suspensions::cut_client_off(tx, id, client)?;
+            deliveries::enqueue(tx, id, &delivery)?;
+            let until = now() + TimeDelta::hours(1);
+            idempotency::keep(tx, id, &[7; 32], b"print", b"sealed", until)?;
             Ok(Change::made((), builders::client_event(id, client)))
         })
         .unwrap();
@@ -210,6 +223,16 @@ impl Two {
     }
 }
 
+/// What the platform sees of all tenants: these and what suspends them, the feed, the outbox for those who send,
+/// and answers to operators, which stand under the operators' tenant and not under that which they change.
+const OF_ALL: [&str; 5] = [
+    "tenants",
+    "tenant_suspensions",
+    "changes",
+    "deliveries",
+    "idempotency_records",
+];
+
 /// Whether a refusal is the wall's, and not some other mishap such as a key that is taken.
 fn is_the_walls(refusal: &str) -> bool {
     refusal.contains("row-level security") || refusal.contains("permission denied")
@@ -242,13 +265,12 @@ fn the_platform_sees_the_tables_of_the_one_tenant_that_it_names() {
     let two = two();
     let mut connection = two.server();
     two.begin(&mut connection, "grantor_platform");
-    // Keys are a tenant's alone, tokens too; tenants and what suspends them, and the feed, are the platform's.
+    // Keys are a tenant's alone, tokens too.
     let refused = ["access_tokens", "signing_keys"];
-    let all = ["tenants", "tenant_suspensions", "changes"];
     for (table, whose) in two
         .tables
         .iter()
-        .filter(|(table, _)| !all.contains(&table.as_str()))
+        .filter(|(table, _)| !OF_ALL.contains(&table.as_str()))
     {
         let sql = format!("SELECT {whose}::text AS value FROM {table}");
         if refused.contains(&table.as_str()) {
@@ -271,7 +293,7 @@ fn no_row_of_another_tenant_can_be_changed_taken_or_removed() {
     for (table, whose) in &two.tables {
         let before = two.state(table, whose);
         for role in ["grantor_tenant", "grantor_platform"] {
-            let platforms = ["tenants", "tenant_suspensions", "changes"].contains(&table.as_str());
+            let platforms = OF_ALL.contains(&table.as_str());
             if role == "grantor_platform" && platforms {
                 continue;
             }
@@ -323,8 +345,7 @@ fn no_row_can_be_made_in_another_tenant() {
         );
         for role in ["grantor_tenant", "grantor_platform"] {
             // An operator's change stands in the log of the tenant concerned.
-            let platforms = ["tenants", "tenant_suspensions", "changes", "audit_events"]
-                .contains(&table.as_str());
+            let platforms = OF_ALL.contains(&table.as_str()) || table == "audit_events";
             if role == "grantor_platform" && platforms {
                 continue;
             }
@@ -337,12 +358,11 @@ fn no_row_can_be_made_in_another_tenant() {
 #[test]
 fn before_a_role_is_taken_on_nothing_can_be_read() {
     let two = two();
-    for table in two
-        .tables
-        .iter()
-        .map(|(table, _)| table.as_str())
-        .chain(["installation", "parted_tables"])
-    {
+    for table in two.tables.iter().map(|(table, _)| table.as_str()).chain([
+        "installation",
+        "parted_tables",
+        "change_feed",
+    ]) {
         let mut connection = two.server();
         connection
             .batch_execute(&format!("SET grantor.tenant = '{}'", two.own))

@@ -1,0 +1,309 @@
+//! Resource servers: found, listed, changed, and each change raises their revision.
+
+use std::time::Duration;
+
+use grantor_domain::ids::{ResourceServerId, TenantId};
+use grantor_domain::lifetime::AccessTokenLifetime;
+use grantor_domain::resource_server::{PrivateServerKey, ResourceServer, Verification};
+use grantor_domain::text::{Description, OrganizationName};
+use grantor_protocol::scope::ScopeToken;
+use grantor_storage::resource_servers::{
+    self, ResourceServerSettings, ServerOrder, StoredResourceServer,
+};
+use grantor_storage::{Change, ChangeTx, ReadTx, Scope, StorageError};
+use grantor_test_support::builders;
+
+use crate::support::{Fixture, now, wait_for};
+
+fn scope(text: &str) -> ScopeToken {
+    ScopeToken::parse(text).unwrap()
+}
+
+fn description(text: &str) -> Description {
+    Description::parse(text).unwrap()
+}
+
+fn change<T: Send + 'static>(
+    fixture: &Fixture,
+    tenant: TenantId,
+    work: impl FnOnce(&mut ChangeTx<'_>) -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, StorageError> {
+    let client = fixture.id();
+    fixture.change(Scope::Tenant(tenant), move |tx| {
+        let result = work(tx)?;
+        Ok(Change::made(result, builders::client_event(tenant, client)))
+    })
+}
+
+fn make(fixture: &Fixture, tenant: TenantId, key: &str) -> Result<ResourceServer, StorageError> {
+    let server = ResourceServer {
+        id: fixture.id(),
+        key: PrivateServerKey::parse(key).unwrap(),
+        identifier: format!("https://{key}.example"),
+        name: OrganizationName::parse("Server").unwrap(),
+        verification: Verification::Introspection,
+        lifetime_cap: None,
+        scopes: [(scope(&format!("{key}:read")), description("Reads"))].into(),
+        introspectors: Vec::new(),
+    };
+    let made = server.clone();
+    change(fixture, tenant, move |tx| {
+        resource_servers::insert(tx, tenant, &made)
+    })
+    .map(|()| server)
+}
+
+fn find(fixture: &Fixture, tenant: TenantId, id: ResourceServerId) -> Option<StoredResourceServer> {
+    let found: Result<_, StorageError> = wait_for(
+        fixture
+            .database
+            .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
+                resource_servers::find(tx, tenant, id)
+            }),
+    );
+    found.unwrap()
+}
+
+#[test]
+fn one_is_found_whole_and_in_its_tenant_alone() {
+    let fixture = Fixture::new();
+    let home = fixture.home.id;
+    let other = fixture.tenant("Other").id;
+    let orders = make(&fixture, home, "orders.api").unwrap();
+    make(&fixture, home, "bills.api").unwrap();
+    make(&fixture, other, "orders.api").unwrap();
+    let found = find(&fixture, home, orders.id).unwrap();
+    assert_eq!(
+        found,
+        StoredResourceServer {
+            server: orders.clone(),
+            revision: 1,
+            created_at: now(),
+            updated_at: now(),
+        }
+    );
+    assert_eq!(find(&fixture, other, orders.id), None);
+    assert_eq!(find(&fixture, home, fixture.id()), None);
+    let locked = change(&fixture, home, move |tx| {
+        resource_servers::find_for_change(tx, home, orders.id)
+    });
+    assert_eq!(locked.unwrap(), Some(found));
+}
+
+#[test]
+fn an_update_writes_all_settings_and_leaves_scopes_alone() {
+    let fixture = Fixture::new();
+    let home = fixture.home.id;
+    let mut orders = make(&fixture, home, "orders.api").unwrap();
+    let bills = make(&fixture, home, "bills.api").unwrap();
+    let settings = ResourceServerSettings {
+        identifier: "urn:orders".to_owned(),
+        name: OrganizationName::parse("All orders").unwrap(),
+        verification: Verification::Signature,
+        lifetime_cap: Some(AccessTokenLifetime::from_seconds(300).unwrap()),
+    };
+    let update = |id, settings: &ResourceServerSettings| {
+        let settings = settings.clone();
+        change(&fixture, home, move |tx| {
+            resource_servers::update(tx, home, id, &settings)
+        })
+    };
+    assert!(update(orders.id, &settings).unwrap());
+    orders.identifier = settings.identifier.clone();
+    orders.name = settings.name.clone();
+    orders.verification = settings.verification;
+    orders.lifetime_cap = settings.lifetime_cap;
+    let found = find(&fixture, home, orders.id).unwrap();
+    assert_eq!((found.server, found.revision), (orders.clone(), 2));
+    // The audience of another is taken.
+    match update(bills.id, &settings) {
+        Err(StorageError::Taken { constraint }) => {
+            assert_eq!(constraint, "resource_servers_identifier");
+        }
+        other => panic!("{other:?}"),
+    }
+    let uncapped = ResourceServerSettings {
+        lifetime_cap: None,
+        ..settings
+    };
+    assert!(update(orders.id, &uncapped).unwrap());
+    let found = find(&fixture, home, orders.id).unwrap();
+    assert_eq!(found.server.lifetime_cap, None);
+    assert!(
+        !update(
+            fixture.id(),
+            &ResourceServerSettings {
+                identifier: "urn:x".to_owned(),
+                ..uncapped
+            }
+        )
+        .unwrap()
+    );
+}
+
+#[test]
+fn scopes_come_change_and_go() {
+    let fixture = Fixture::new();
+    let home = fixture.home.id;
+    let orders = make(&fixture, home, "orders.api").unwrap();
+    let put = |name: &str, text: &str| {
+        let (id, name, text) = (orders.id, scope(name), description(text));
+        change(&fixture, home, move |tx| {
+            resource_servers::put_scope(tx, home, id, &name, &text)
+        })
+    };
+    let remove = |name: &str| {
+        let (id, name) = (orders.id, scope(name));
+        change(&fixture, home, move |tx| {
+            resource_servers::remove_scope(tx, home, id, &name)
+        })
+        .unwrap()
+    };
+    let scopes = || find(&fixture, home, orders.id).unwrap().server.scopes;
+    assert!(put("orders.api:write", "Writes").unwrap(), "made");
+    assert!(
+        !put("orders.api:read", "Reads all").unwrap(),
+        "described anew"
+    );
+    let wanted = [
+        (scope("orders.api:read"), description("Reads all")),
+        (scope("orders.api:write"), description("Writes")),
+    ];
+    assert_eq!(scopes(), wanted.into());
+    assert!(remove("orders.api:read"));
+    assert!(!remove("orders.api:read"));
+    assert_eq!(scopes().len(), 1);
+    assert_eq!(find(&fixture, home, orders.id).unwrap().revision, 5);
+    let nowhere = fixture.id();
+    change(&fixture, home, move |tx| {
+        resource_servers::put_scope(tx, home, nowhere, &scope("x.y:z"), &description(""))
+    })
+    .unwrap_err();
+}
+
+#[test]
+fn of_eight_that_add_one_scope_at_once_one_made_it() {
+    let fixture = Fixture::with(8, Duration::from_secs(30));
+    let home = fixture.home.id;
+    let id = make(&fixture, home, "orders.api").unwrap().id;
+    let made: usize = std::thread::scope(|threads| {
+        let adding: Vec<_> = (0..8)
+            .map(|_| {
+                threads.spawn(|| {
+                    change(&fixture, home, move |tx| {
+                        resource_servers::put_scope(
+                            tx,
+                            home,
+                            id,
+                            &scope("orders.api:new"),
+                            &description(""),
+                        )
+                    })
+                    .unwrap()
+                })
+            })
+            .collect();
+        adding
+            .into_iter()
+            .map(|thread| usize::from(thread.join().unwrap()))
+            .sum()
+    });
+    assert_eq!(made, 1);
+}
+
+#[test]
+fn introspectors_are_these_and_no_others() {
+    let fixture = Fixture::new();
+    let home = fixture.home.clone();
+    let (tenant, id) = (home.id, make(&fixture, home.id, "orders.api").unwrap().id);
+    let [a, b, c] = ["A", "B", "C"].map(|name| fixture.client(&home, name));
+    let set = |clients: &[_]| {
+        let clients = clients.to_vec();
+        change(&fixture, tenant, move |tx| {
+            resource_servers::set_introspectors(tx, tenant, id, &clients)
+        })
+    };
+    let introspectors = || {
+        let mut found = find(&fixture, tenant, id).unwrap().server.introspectors;
+        found.sort_unstable();
+        found
+    };
+    let sorted = |mut clients: Vec<_>| {
+        clients.sort_unstable();
+        clients
+    };
+    set(&[a, b]).unwrap();
+    assert_eq!(introspectors(), sorted(vec![a, b]));
+    set(&[b, c, c]).unwrap();
+    assert_eq!(introspectors(), sorted(vec![b, c]));
+    set(&[b, fixture.id()]).unwrap_err();
+    assert_eq!(introspectors(), sorted(vec![b, c]), "all or nothing");
+    set(&[]).unwrap();
+    assert_eq!(introspectors(), []);
+}
+
+#[test]
+fn a_deleted_one_is_gone_with_its_scopes_and_told_on_the_feed() {
+    let fixture = Fixture::new();
+    let home = fixture.home.id;
+    let orders = make(&fixture, home, "orders.api").unwrap().id;
+    let bills = make(&fixture, home, "bills.api").unwrap();
+    let delete = || {
+        change(&fixture, home, move |tx| {
+            resource_servers::delete(tx, home, orders)
+        })
+        .unwrap()
+    };
+    assert!(delete());
+    assert_eq!(find(&fixture, home, orders), None);
+    assert!(!delete());
+    assert_eq!(
+        fixture.number("SELECT count(*) FROM resource_server_scopes"),
+        1
+    );
+    assert_eq!(find(&fixture, home, bills.id).unwrap().server, bills);
+    let told = format!("SELECT count(*) FROM changes WHERE '{orders}' = ANY (subjects)");
+    assert_eq!(fixture.number(&told), 3);
+    make(&fixture, home, "orders.api").unwrap();
+}
+
+#[test]
+fn pages_meet_in_every_order() {
+    let fixture = Fixture::new();
+    let home = fixture.home.id;
+    make(&fixture, fixture.tenant("Other").id, "a.other").unwrap();
+    let mut made: Vec<ResourceServer> = ["b.api", "a.api", "d.api", "c.api", "a.b"]
+        .into_iter()
+        .map(|key| make(&fixture, home, key).unwrap())
+        .collect();
+    for order in [ServerOrder::Made, ServerOrder::Key] {
+        match order {
+            ServerOrder::Made => made.sort_by_key(|server| server.id),
+            ServerOrder::Key => made.sort_by(|one, other| one.key.cmp(&other.key)),
+        }
+        for descending in [false, true] {
+            for size in [1, 2, 10] {
+                let mut seen: Vec<ResourceServer> = Vec::new();
+                loop {
+                    let after = seen
+                        .last()
+                        .map(|server| (Some(server.key.as_str().to_owned()), server.id));
+                    let page: Result<Vec<StoredResourceServer>, StorageError> = wait_for(
+                        fixture
+                            .database
+                            .read(Scope::Tenant(home), move |tx: &mut ReadTx<'_>| {
+                                resource_servers::search(tx, home, order, descending, after, size)
+                            }),
+                    );
+                    let page = page.unwrap();
+                    if page.is_empty() {
+                        break;
+                    }
+                    seen.extend(page.into_iter().map(|stored| stored.server));
+                }
+                assert_eq!(seen, made, "{order:?} {descending} {size}");
+            }
+            made.reverse();
+        }
+    }
+}

@@ -1,0 +1,2 @@
+DROP TABLE deliveries;
+DELETE FROM parted_tables WHERE name = 'deliveries';
