@@ -1,19 +1,15 @@
 //! Secrets of clients: made, shown once, rotated.
 
-use std::collections::BTreeSet;
-
 use actix_web::{HttpResponse, post, web};
 use chrono::{DateTime, Utc};
-use grantor_domain::access::effective_permissions;
 use grantor_domain::audit::{Action, Event, Events, Target};
 use grantor_domain::client::{Client, confirms};
-use grantor_domain::ids::{ClientId, SecretId, TenantId};
+use grantor_domain::ids::{ClientId, OrganizationId, SecretId, TenantId};
 use grantor_domain::permission::Permission;
-use grantor_domain::resource_server::MANAGEMENT_API_AUDIENCE;
-use grantor_domain::role::permissions_of;
+use grantor_domain::role::{HeldPermissions, HomeTenant};
 use grantor_keys::{PlainSecret, SecretKind};
 use grantor_storage::clients::NewSecret;
-use grantor_storage::{Change, ChangeTx, Scope, clients, role_assignments};
+use grantor_storage::{Change, ChangeTx, Scope, clients, role_assignments, tenants};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -158,7 +154,7 @@ pub async fn rotate(
                 return Err(Problem::ConfirmationMismatch(fault));
             }
             let conveyed = permissions_of_client(tx, tenant, &client)?;
-            if let Err(refusal) = caller.may_come_by(&conveyed) {
+            if let Err(refusal) = caller.may_come_by(conveyed) {
                 return Ok(refused(&caller, refusal));
             }
             let revoked = clients::revoke_secrets(tx, tenant, id)?;
@@ -181,17 +177,30 @@ pub async fn rotate(
         .json(rotated))
 }
 
-/// What a token of a client can convey at most: its roles, as far as its scopes name them.
+/// What a token of a client can convey at most: its roles, as far as its scopes name them, each over the
+/// organization at the end of a path from the root.
 fn permissions_of_client(
     tx: &mut ChangeTx<'_>,
     tenant: TenantId,
     client: &Client,
-) -> Result<BTreeSet<Permission>, Problem> {
-    let held = permissions_of(&role_assignments::of_client(tx, tenant, client.id)?);
-    let audience = [MANAGEMENT_API_AUDIENCE.to_owned()];
-    Ok(effective_permissions(
-        &client.settings.allowed_scopes,
-        &audience,
-        &held,
-    ))
+) -> Result<Vec<(Permission, Vec<OrganizationId>)>, Problem> {
+    let found = tenants::find(tx, tenant)?.ok_or(Problem::NotFound)?;
+    let home = HomeTenant {
+        root: found.root_organization,
+        is_platform: found.is_platform,
+    };
+    let roles = role_assignments::of_client(tx, tenant, client.id)?;
+    let conveyed = HeldPermissions::of(&roles, home).within(&client.settings.allowed_scopes);
+    Ok(conveyed
+        .iter()
+        .map(|(permission, over)| {
+            // What may lie between the two is left out: a caller who holds it there alone is refused.
+            let path = if over == home.root {
+                vec![over]
+            } else {
+                vec![home.root, over]
+            };
+            (permission, path)
+        })
+        .collect())
 }

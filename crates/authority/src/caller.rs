@@ -1,12 +1,15 @@
 //! Who calls the management API: the token checked, and what its holder may do now.
 
-use chrono::{DateTime, Utc};
-use grantor_domain::access::{Caller, effective_permissions};
-use grantor_domain::resource_server::MANAGEMENT_API_AUDIENCE;
-use grantor_domain::role::permissions_of;
-use grantor_storage::{ReadTx, Scope, role_assignments, tenants};
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use crate::introspect::check_token;
+use chrono::{DateTime, Utc};
+use grantor_domain::access::Caller;
+use grantor_storage::callers::{self, CallerRecord, TokenKey};
+use grantor_storage::{Database, StorageError};
+
+use crate::check::good_for;
+use crate::coalesce::{Batch, Coalescer, Limits, Unanswered};
 use crate::locate::locate;
 use crate::{Authority, Failure};
 
@@ -22,42 +25,99 @@ pub enum CallerCheck {
 }
 
 impl Authority {
-    /// Checks a bearer token of the management API.
+    /// Checks a bearer token of the management API, against what PostgreSQL says after this call has begun.
     pub async fn check_caller(
         &self,
         token: String,
         now: DateTime<Utc>,
     ) -> Result<CallerCheck, Failure> {
-        let Some(located) = locate(&token) else {
+        let Some(key) = locate(&token) else {
             return Ok(CallerCheck::NotGood);
         };
-        self.database
-            .read(Scope::Tenant(located.tenant), move |tx: &mut ReadTx<'_>| {
-                let Some(tenant) = tenants::find(tx, located.tenant)? else {
-                    return Ok(CallerCheck::NotGood);
-                };
-                let Some((record, scopes)) = check_token(tx, &tenant, located, &token, now)? else {
-                    return Ok(CallerCheck::NotGood);
-                };
-                if !record
-                    .audiences
-                    .iter()
-                    .any(|audience| audience == MANAGEMENT_API_AUDIENCE)
-                {
-                    return Ok(CallerCheck::OtherAudience);
+        let Some(record) = self.callers.record(key).await? else {
+            return Ok(CallerCheck::NotGood);
+        };
+        let CallerRecord {
+            recorded,
+            tenant_suspension,
+            allowed_now,
+            home,
+            service_roles,
+        } = record.as_ref();
+        let good = good_for(&token, recorded, tenant_suspension, allowed_now, now);
+        let Some(scopes) = good else {
+            return Ok(CallerCheck::NotGood);
+        };
+        let caller = Caller::identify(&recorded.token, &scopes, *home, service_roles);
+        Ok(caller.map_or(CallerCheck::OtherAudience, CallerCheck::Good))
+    }
+}
+
+/// The records of callers, by coalesced reads. There are two lanes, as there are of connections, so that a
+/// crowd in the one doesn't hold up the other.
+#[derive(Clone)]
+pub(crate) struct CallerReads {
+    lane: Coalescer<Reading>,
+    reserved: Coalescer<Reading>,
+}
+
+impl CallerReads {
+    pub(crate) fn new(database: &Database) -> Self {
+        let lane = |database: Database, batches| {
+            let limits = Limits {
+                batches,
+                size: 256,
+                waiting: 2_048,
+                // The wait for a batch is part of the call, and a call takes no longer than that.
+                patience: database.deadline(),
+            };
+            Coalescer::new(Reading(database), limits)
+        };
+        Self {
+            lane: lane(database.clone(), 2),
+            // One of the two connections stays free for what a checked caller then stops.
+            reserved: lane(database.reserved(), 1),
+        }
+    }
+
+    /// The same by the connections that are kept for revocation.
+    pub(crate) fn reserved(&self) -> Self {
+        Self {
+            lane: self.reserved.clone(),
+            reserved: self.reserved.clone(),
+        }
+    }
+
+    async fn record(&self, key: TokenKey) -> Result<Option<Arc<CallerRecord>>, Failure> {
+        self.lane.ask(key).await.map_err(|unanswered| {
+            let what = unanswered.to_string();
+            match unanswered {
+                Unanswered::Failed(error) => Failure::Shared(error),
+                Unanswered::Crowded | Unanswered::Late | Unanswered::Broken => {
+                    StorageError::Unavailable(what).into()
                 }
-                let roles = role_assignments::of_client(tx, tenant.id, record.client)?;
-                let mut held = permissions_of(&roles);
-                if !tenant.is_platform {
-                    held.retain(|permission| !permission.is_for_operators());
-                }
-                let permissions = effective_permissions(&scopes, &record.audiences, &held);
-                Ok(CallerCheck::Good(Caller {
-                    tenant: tenant.id,
-                    client: record.client,
-                    permissions,
-                }))
-            })
-            .await
+            }
+        })
+    }
+}
+
+/// Reads the records of many tokens by one statement.
+struct Reading(Database);
+
+impl Batch for Reading {
+    type Key = TokenKey;
+    type Answer = CallerRecord;
+    type Error = StorageError;
+
+    async fn run(
+        &self,
+        keys: Vec<TokenKey>,
+    ) -> Result<HashMap<TokenKey, CallerRecord>, StorageError> {
+        self.0.flow(move |tx| callers::find(tx, &keys)).await
+    }
+
+    /// A row that can't be read spoils nobody's but its own token's check.
+    fn is_of_one_key(error: &StorageError) -> bool {
+        matches!(error, StorageError::Corrupt { .. })
     }
 }

@@ -3,12 +3,14 @@
 use chrono::{DateTime, Utc};
 use grantor_domain::ids::TenantId;
 use grantor_domain::tenant::Tenant;
-use grantor_domain::token::{AccessToken, TokenSurroundings};
+use grantor_domain::token::AccessToken;
 use grantor_protocol::scope::Scopes;
+use grantor_storage::callers::TokenKey;
 use grantor_storage::{ReadTx, Scope, StorageError, clients, resource_servers, tokens};
 
 use crate::authenticate::authenticate_client;
-use crate::locate::{Located, locate};
+use crate::check::good_for;
+use crate::locate::locate;
 use crate::{Authority, PresentedCredentials, Refusal};
 
 /// A token that is good, with what it is good for at this moment.
@@ -23,10 +25,10 @@ pub struct Introspected {
 }
 
 /// Looks a token up and decides whether it is good, within one transaction of its tenant.
-pub(crate) fn check_token(
+fn check_token(
     tx: &mut ReadTx<'_>,
     tenant: &Tenant,
-    located: Located,
+    located: TokenKey,
     presented: &str,
     now: DateTime<Utc>,
 ) -> Result<Option<(AccessToken, Scopes)>, StorageError> {
@@ -36,26 +38,12 @@ pub(crate) fn check_token(
     let Some(found) = tokens::find(tx, tenant.id, located.client, located.id)? else {
         return Ok(None);
     };
-    if !found.hash.matches(presented) {
-        return Ok(None);
-    }
     let client = clients::find(tx, tenant.id, located.client)?;
     let allowed_now = client
         .map(|client| client.settings.allowed_scopes)
         .unwrap_or_default();
-    let around = TokenSurroundings {
-        epoch: found.epoch,
-        tenant: &tenant.suspension,
-        client: &found.client_suspension,
-        allowed_now: &allowed_now,
-    };
-    Ok(match found.token.check(now, &around) {
-        Ok(scopes) => Some((found.token, scopes)),
-        Err(why) => {
-            log::debug!("{} is not good: {why}", found.token.id);
-            None
-        }
-    })
+    let good = good_for(presented, &found, &tenant.suspension, &allowed_now, now);
+    Ok(good.map(|scopes| (found.token, scopes)))
 }
 
 impl Authority {

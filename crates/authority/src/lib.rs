@@ -2,10 +2,13 @@
 //!
 //! Each question is answered from PostgreSQL, in one transaction or by one conditional write, and never
 //! from a memory that could be wrong: so when a call that revokes or pauses has returned, no replica accepts the
-//! token any more. The fast path will answer the same questions, by the same decisions.
+//! token any more. Who calls the management API is read for many calls at once, never by a read that began
+//! before the call came.
 
 mod authenticate;
 mod caller;
+mod check;
+mod coalesce;
 mod introspect;
 mod issue;
 mod locate;
@@ -22,6 +25,8 @@ use grantor_protocol::error::ErrorCode;
 use grantor_storage::{Database, StorageError};
 use thiserror::Error;
 
+use caller::CallerReads;
+
 pub use caller::CallerCheck;
 pub use introspect::Introspected;
 pub use issue::{Issued, TokenRequest};
@@ -33,16 +38,19 @@ pub struct Authority {
     database: Database,
     keyring: Keyring,
     entropy: Arc<dyn Entropy>,
+    callers: CallerReads,
 }
 
 impl Authority {
     /// Puts it together.
     pub fn new(database: Database, keyring: Keyring) -> Self {
         let entropy = database.entropy().clone();
+        let callers = CallerReads::new(&database);
         Self {
             database,
             keyring,
             entropy,
+            callers,
         }
     }
 
@@ -52,6 +60,7 @@ impl Authority {
     pub fn reserved(&self) -> Self {
         Self {
             database: self.database.reserved(),
+            callers: self.callers.reserved(),
             ..self.clone()
         }
     }
@@ -133,6 +142,9 @@ pub enum Failure {
     /// Storage.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// Storage, for everybody whose question was part of the same read.
+    #[error(transparent)]
+    Shared(Arc<StorageError>),
     /// A private key could not be unsealed.
     #[error("a signing key can't be unsealed: {0}")]
     Unseal(#[from] OpenError),
@@ -156,7 +168,11 @@ pub enum Failure {
 impl Failure {
     /// Whether trying again later may help.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Storage(error) if error.is_unavailable())
+        match self {
+            Self::Storage(error) => error.is_unavailable(),
+            Self::Shared(error) => error.is_unavailable(),
+            _ => false,
+        }
     }
 }
 

@@ -1,22 +1,14 @@
 //! From a presented token to the record that it claims to be.
 
-use grantor_domain::ids::{ClientId, TenantId, TokenId};
 use grantor_keys::peek_claims;
-
-/// Where the record of a token would be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Located {
-    pub(crate) tenant: TenantId,
-    pub(crate) client: ClientId,
-    pub(crate) id: TokenId,
-}
+use grantor_storage::callers::TokenKey;
 
 /// Reads what a token says of itself. Nothing of it is believed: it only tells where to look for the
 /// record, and the hash that stands there proves the token or doesn't.
-pub(crate) fn locate(token: &str) -> Option<Located> {
+pub(crate) fn locate(token: &str) -> Option<TokenKey> {
     let claims = peek_claims(token)?;
     let text = |name: &str| claims.get(name)?.as_str();
-    Some(Located {
+    Some(TokenKey {
         tenant: text("tenant")?.parse().ok()?,
         client: text("client_id")?.parse().ok()?,
         id: text("jti")?.parse().ok()?,

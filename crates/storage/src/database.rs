@@ -116,6 +116,11 @@ impl Database {
         &self.entropy
     }
 
+    /// How long a call may take in all.
+    pub fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
     /// Reads.
     pub async fn read<T, E, F>(&self, scope: Scope, work: F) -> Result<T, E>
     where

@@ -13,6 +13,7 @@
 //! is rolled back.
 
 pub mod audit_events;
+pub mod callers;
 pub mod changes;
 pub mod clients;
 pub mod database;

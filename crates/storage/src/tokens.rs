@@ -1,4 +1,5 @@
-//! Access tokens: the one file whose statements run on the fast path, and each of them names the tenant.
+//! Access tokens. Their statements and those of `callers.rs` alone run on the fast path, and each of them
+//! names the tenant.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -19,7 +20,7 @@ use crate::transaction::{FlowTx, Reads};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = access_tokens)]
-struct TokenRow {
+pub(crate) struct TokenRow {
     tenant_id: Uuid,
     client_id: Uuid,
     id: Uuid,
@@ -36,7 +37,7 @@ struct TokenRow {
 }
 
 impl TokenRow {
-    fn into_domain(self) -> Result<(AccessToken, TokenHash), StorageError> {
+    pub(crate) fn into_domain(self) -> Result<(AccessToken, TokenHash), StorageError> {
         let hash = TokenHash::from_stored(&self.token_hash).ok_or_else(|| {
             StorageError::corrupt("token hash", self.token_hash.len().to_string())
         })?;

@@ -174,9 +174,41 @@ fn the_fast_path_reaches_its_tables_alone() {
             "access_tokens: INSERT, SELECT",
             "change_feed: SELECT",
             "changes: SELECT",
+            "clients.allowed_scopes: SELECT",
+            "clients.id: SELECT",
+            "clients.tenant_id: SELECT",
             "installation: SELECT",
+            "role_assignments.client_id: SELECT",
+            "role_assignments.organization_id: SELECT",
+            "role_assignments.role: SELECT",
+            "role_assignments.tenant_id: SELECT",
             "suspensions: SELECT",
             "tenant_suspensions: SELECT",
+            "tenants.id: SELECT",
+            "tenants.is_platform: SELECT",
+            "tenants.root_organization_id: SELECT",
+        ]
+    );
+}
+
+#[test]
+fn the_fast_paths_policies_let_it_write_tokens_alone() {
+    let mut policies = ask(
+        "SELECT tablename || ' for ' || cmd || ' where ' || qual FROM pg_policies \
+         WHERE schemaname = 'grantor' AND 'grantor_fast' = ANY (roles)",
+    );
+    policies.sort();
+    assert_eq!(
+        policies,
+        [
+            "access_tokens for ALL where true",
+            "changes for SELECT where true",
+            "clients for SELECT where true",
+            "installation for SELECT where true",
+            "role_assignments for SELECT where (client_id IS NOT NULL)",
+            "suspensions for SELECT where true",
+            "tenant_suspensions for SELECT where true",
+            "tenants for SELECT where true",
         ]
     );
 }

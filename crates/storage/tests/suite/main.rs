@@ -2,6 +2,7 @@
 //! are told, and what stays after a failure.
 #![cfg(test)]
 
+mod callers;
 mod catalogue;
 mod changes;
 mod deliveries;
