@@ -25,8 +25,8 @@ pub use bind::{BindError, bind};
 pub use caller_address::CallerAddress;
 pub use clock::{Clock, SystemClock};
 pub use config::{
-    ApiArgs, ApiSettings, CommonArgs, CommonSettings, Mistake, Mistakes, Origin, TokenArgs,
-    TokenSettings,
+    ApiArgs, ApiSettings, CommonArgs, CommonSettings, MailRoute, MailSettings, Mistake, Mistakes,
+    Origin, TokenArgs, TokenSettings,
 };
 pub use deadline::Deadline;
 pub use error_chain::log_failure;
