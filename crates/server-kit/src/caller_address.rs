@@ -17,11 +17,22 @@ const MOST_HOPS: usize = 32;
 
 /// Where the request comes from; IPv4 is never written as IPv6.
 ///
-/// As an extractor it takes the [`TrustedProxies`] from the application's data, and trusts nobody without.
+/// As an extractor it is [`CallerAddress::of`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CallerAddress(pub IpAddr);
 
 impl CallerAddress {
+    /// Of a request: by the [`TrustedProxies`] in the application's data, and trusting nobody without.
+    pub fn of(request: &HttpRequest) -> Self {
+        // Every TCP connection has a peer; one without lies in no network that anybody would allow.
+        let peer = request
+            .peer_addr()
+            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+        let nobody = TrustedProxies::none();
+        let trusted = request.app_data::<TrustedProxies>().unwrap_or(&nobody);
+        Self::find(peer, request.headers(), trusted)
+    }
+
     /// The peer, or the right-most address that is not a proxy of ours when the peer is one.
     ///
     /// Each proxy appends the address it was called from, so whatever stands to the left of the first stranger was
@@ -73,13 +84,7 @@ impl FromRequest for CallerAddress {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        // Every TCP connection has a peer; one without lies in no network that anybody would allow.
-        let peer = request
-            .peer_addr()
-            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-        let nobody = TrustedProxies::none();
-        let trusted = request.app_data::<TrustedProxies>().unwrap_or(&nobody);
-        ready(Ok(Self::find(peer, request.headers(), trusted)))
+        ready(Ok(Self::of(request)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What both servers share besides decisions: configuration whose mistakes are told all at once, log lines that nobody
-//! can forge, request ids, metrics, readiness, deadlines, the caller's address, and one way to start and stop an HTTP
-//! server. Nothing here knows a tenant or a client, and no other crate of the workspace is needed.
+//! can forge, request ids, metrics, readiness, deadlines, rate limits, the caller's address, and one way to start and
+//! stop an HTTP server. Nothing here knows a tenant or a client.
 
 pub mod access;
 pub mod bind;
@@ -12,6 +12,7 @@ pub mod error_chain;
 pub mod logging;
 pub mod metrics;
 pub mod operations;
+pub mod rate_limit;
 pub mod readiness;
 pub mod request_id;
 pub mod secret_text;
@@ -24,13 +25,14 @@ pub use bind::{BindError, bind};
 pub use caller_address::CallerAddress;
 pub use clock::{Clock, SystemClock};
 pub use config::{
-    ApiArgs, ApiSettings, CommonArgs, CommonSettings, Mistake, Mistakes, Origin, TokenArgs,
-    TokenSettings,
+    ApiArgs, ApiSettings, CommonArgs, CommonSettings, MailRoute, MailSettings, Mistake, Mistakes,
+    Origin, TokenArgs, TokenSettings,
 };
 pub use deadline::Deadline;
 pub use error_chain::log_failure;
 pub use logging::LogFormat;
 pub use metrics::Metrics;
+pub use rate_limit::{LimitReached, Monotonic, ProcessClock, Rate, RateLimits, RateLimitsOptions};
 pub use readiness::Readiness;
 pub use request_id::{RequestId, RequestIdMaker, current_request_id, request_id, with_request_id};
 pub use secret_text::SecretText;

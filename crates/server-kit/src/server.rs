@@ -16,6 +16,7 @@ use crate::access::Access;
 use crate::deadline::Deadline;
 use crate::metrics::Metrics;
 use crate::operations;
+use crate::rate_limit::{RateLimiting, RateLimits};
 use crate::readiness::Readiness;
 use crate::request_id::RequestIdMaker;
 use crate::trusted_proxies::TrustedProxies;
@@ -57,6 +58,8 @@ pub struct HttpServerOptions {
     pub deadline: Duration,
     /// The 503 for a handler that took longer, in the server's own words.
     pub deadline_answer: fn() -> HttpResponse,
+    /// What callers may ask for in how long; without, they are not counted.
+    pub rate_limits: Option<RateLimits>,
     /// Where request ids come from.
     pub request_ids: RequestIdMaker,
     /// Whose `X-Forwarded-For` is believed.
@@ -64,7 +67,8 @@ pub struct HttpServerOptions {
 }
 
 impl HttpServerOptions {
-    /// One worker, 8,192 connections, a drain of 10 s without notice, a deadline of 5 s with a bare 503, no trusted proxies.
+    /// One worker, 8,192 connections, a drain of 10 s without notice, a deadline of 5 s with a bare 503, no rate limits, no
+    /// trusted proxies.
     pub fn new(
         name: &'static str,
         listener: TcpListener,
@@ -85,6 +89,7 @@ impl HttpServerOptions {
             readiness,
             deadline: Duration::from_secs(5),
             deadline_answer: || HttpResponse::ServiceUnavailable().finish(),
+            rate_limits: None,
             request_ids,
             trusted_proxies: TrustedProxies::none(),
         }
@@ -148,6 +153,7 @@ where
 {
     let deadline = Deadline::new(options.deadline, options.deadline_answer);
     let access = Access::new(options.name, options.request_ids, options.metrics);
+    let limiting = RateLimiting(options.rate_limits);
     let proxies = options.trusted_proxies;
     let server = HttpServer::new(move || {
         App::new()
@@ -161,6 +167,7 @@ where
                 service.call(request)
             })
             .wrap(deadline)
+            .wrap(limiting.clone())
             .wrap(access.clone())
     })
     .workers(options.workers)
@@ -210,6 +217,7 @@ mod tests {
 
     use super::*;
     use crate::bind::bind;
+    use crate::rate_limit::{ProcessClock, RateLimitsOptions};
 
     /// A running server, and what a test needs of it.
     struct Running {
@@ -333,6 +341,39 @@ mod tests {
         );
         assert!(answer.ends_with("busy"), "{answer}");
         server.shutdown.send(()).unwrap();
+        server.ended.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn limits_span_the_workers_and_a_refusal_does_not_wait_for_the_body() {
+        let server = started(|options| {
+            options.workers = 2;
+            options.rate_limits = Some(RateLimits::new(RateLimitsOptions {
+                per_address: Some("2/24h".parse().unwrap()),
+                per_caller: None,
+                secret: [7; 32],
+                clock: Arc::new(ProcessClock::start()),
+                answer: |seconds| HttpResponse::TooManyRequests().body(format!("in {seconds} s")),
+            }));
+        });
+        for left in ["1", "0"] {
+            let answer = get(server.address, "/quick/7").await;
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            let told = format!("ratelimit: \"address\";r={left};t=");
+            assert!(answer.contains(&told), "{answer}");
+        }
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let head = b"POST /quick/7 HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\n";
+        stream.write_all(head).await.unwrap();
+        let mut begin = [0; 12];
+        stream.read_exact(&mut begin).await.unwrap();
+        assert_eq!(&begin, b"HTTP/1.1 429");
+        let answer = get(server.address, "/quick/7").await;
+        assert!(answer.contains("\r\nretry-after: 43"), "{answer}");
+        assert!(answer.contains("\r\nx-request-id: "), "{answer}");
+        assert!(answer.ends_with(" s"), "{answer}");
+        server.shutdown.send(()).unwrap();
+        drop(stream);
         server.ended.await.unwrap().unwrap();
     }
 

@@ -93,7 +93,7 @@ pub struct CommonArgs {
 }
 
 /// What the API server takes besides.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Default)]
 pub struct ApiArgs {
     /// Where the management API listens [default: 127.0.0.1:8080]
     #[arg(long, env = "GRANTOR_API_LISTEN", value_name = "ADDRESS:PORT")]
@@ -105,6 +105,34 @@ pub struct ApiArgs {
         value_name = "ADDRESS:PORT"
     )]
     pub api_operations_listen: Option<String>,
+    /// Requests that one address may make, as in 600/10s, or off [default: 1000/10s]
+    #[arg(long, env = "GRANTOR_API_RATE_PER_ADDRESS", value_name = "RATE")]
+    pub api_rate_per_address: Option<String>,
+    /// Requests that one access token may make, as in 600/10s, or off [default: 500/10s]
+    #[arg(long, env = "GRANTOR_API_RATE_PER_CALLER", value_name = "RATE")]
+    pub api_rate_per_caller: Option<String>,
+    /// The mail server: `smtps://user:password@host:465` or `smtp://user:password@host:587?tls=required` [default: none]
+    #[arg(
+        long,
+        env = "GRANTOR_SMTP_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub smtp_url: Option<String>,
+    /// A file that holds the mail server's URL
+    #[arg(
+        long,
+        env = "GRANTOR_SMTP_URL_FILE",
+        hide_env_values = true,
+        value_name = "PATH"
+    )]
+    pub smtp_url_file: Option<String>,
+    /// Who mails are from: name@example.com or Name <name@example.com>
+    #[arg(long, env = "GRANTOR_MAIL_FROM", value_name = "MAILBOX")]
+    pub mail_from: Option<String>,
+    /// A folder that mails are written into instead of being sent, to try the product out
+    #[arg(long, env = "GRANTOR_MAIL_FOLDER", value_name = "PATH")]
+    pub mail_folder: Option<String>,
 }
 
 /// What the token server takes besides.
@@ -122,13 +150,14 @@ pub struct TokenArgs {
     pub token_operations_listen: Option<String>,
 }
 
+fn hidden(value: Option<&String>) -> Option<&'static str> {
+    value.map(|_| REDACTED)
+}
+
 /// Shows which secrets are given, and none of them. Paths of secret files are hidden too, since the secret itself is
 /// easily given where its file was meant.
 impl fmt::Debug for CommonArgs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fn hidden(value: Option<&String>) -> Option<&'static str> {
-            value.map(|_| REDACTED)
-        }
         f.debug_struct("CommonArgs")
             .field("database_url", &hidden(self.database_url.as_ref()))
             .field(
@@ -156,6 +185,21 @@ impl fmt::Debug for CommonArgs {
             .field("drain_seconds", &self.drain_seconds)
             .field("workers", &self.workers)
             .field("print_config", &self.print_config)
+            .finish()
+    }
+}
+
+impl fmt::Debug for ApiArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiArgs")
+            .field("api_listen", &self.api_listen)
+            .field("api_operations_listen", &self.api_operations_listen)
+            .field("api_rate_per_address", &self.api_rate_per_address)
+            .field("api_rate_per_caller", &self.api_rate_per_caller)
+            .field("smtp_url", &hidden(self.smtp_url.as_ref()))
+            .field("smtp_url_file", &hidden(self.smtp_url_file.as_ref()))
+            .field("mail_from", &self.mail_from)
+            .field("mail_folder", &self.mail_folder)
             .finish()
     }
 }
@@ -200,6 +244,12 @@ mod tests {
             n::WORKERS,
             n::API_LISTEN,
             n::API_OPERATIONS_LISTEN,
+            n::API_RATE_PER_ADDRESS,
+            n::API_RATE_PER_CALLER,
+            n::SMTP_URL,
+            n::SMTP_URL_FILE,
+            n::MAIL_FROM,
+            n::MAIL_FOLDER,
             n::TOKEN_LISTEN,
             n::TOKEN_OPERATIONS_LISTEN,
         ];
@@ -222,7 +272,9 @@ mod tests {
     fn help_never_shows_the_secrets_that_the_environment_holds() {
         for arg in Program::command().get_arguments() {
             let id = arg.get_id().as_str();
-            let secret = id.contains("database_url") || id.contains("master_key");
+            let secret = ["database_url", "master_key", "smtp_url"]
+                .iter()
+                .any(|part| id.contains(part));
             assert_eq!(arg.is_hide_env_values_set(), secret, "{id}");
             assert!(arg.get_help().is_some(), "{id}");
         }
@@ -254,8 +306,13 @@ mod tests {
             previous_master_keys_file: secret(),
             ..CommonArgs::default()
         };
-        let shown = format!("{args:?}");
+        let api = ApiArgs {
+            smtp_url: secret(),
+            smtp_url_file: secret(),
+            ..ApiArgs::default()
+        };
+        let shown = format!("{args:?} {api:?}");
         assert!(!shown.contains("hunter2"), "{shown}");
-        assert_eq!(shown.matches(REDACTED).count(), 6, "{shown}");
+        assert_eq!(shown.matches(REDACTED).count(), 8, "{shown}");
     }
 }

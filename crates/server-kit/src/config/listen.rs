@@ -2,18 +2,9 @@
 
 use std::net::SocketAddr;
 
-use crate::config::args::{ApiArgs, TokenArgs};
+use crate::config::args::TokenArgs;
 use crate::config::reading::given;
 use crate::config::{Mistakes, Name, names};
-
-/// Where the API server listens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ApiSettings {
-    /// For callers.
-    pub listen: SocketAddr,
-    /// For operators.
-    pub operations_listen: SocketAddr,
-}
 
 /// Where the token server listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,24 +13,6 @@ pub struct TokenSettings {
     pub listen: SocketAddr,
     /// For operators.
     pub operations_listen: SocketAddr,
-}
-
-impl ApiArgs {
-    /// Checks the addresses.
-    pub fn resolve(&self) -> Result<ApiSettings, Mistakes> {
-        let (listen, operations_listen) = pair(
-            (names::API_LISTEN, self.api_listen.as_ref(), 8080),
-            (
-                names::API_OPERATIONS_LISTEN,
-                self.api_operations_listen.as_ref(),
-                9080,
-            ),
-        )?;
-        Ok(ApiSettings {
-            listen,
-            operations_listen,
-        })
-    }
 }
 
 impl TokenArgs {
@@ -60,16 +33,6 @@ impl TokenArgs {
     }
 }
 
-impl ApiSettings {
-    /// The settings by option, to be printed.
-    pub fn describe(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("api-listen", self.listen.to_string()),
-            ("api-operations-listen", self.operations_listen.to_string()),
-        ]
-    }
-}
-
 impl TokenSettings {
     /// The settings by option, to be printed.
     pub fn describe(&self) -> Vec<(&'static str, String)> {
@@ -83,9 +46,14 @@ impl TokenSettings {
     }
 }
 
-type Raw<'a> = (Name, Option<&'a String>, u16);
+/// A setting, what was given, and its default port.
+pub(super) type Raw<'a> = (Name, Option<&'a String>, u16);
 
-fn pair(serving: Raw<'_>, operations: Raw<'_>) -> Result<(SocketAddr, SocketAddr), Mistakes> {
+/// The addresses for callers and for operators.
+pub(super) fn pair(
+    serving: Raw<'_>,
+    operations: Raw<'_>,
+) -> Result<(SocketAddr, SocketAddr), Mistakes> {
     let mut mistakes = Mistakes::new();
     let listen = address(&mut mistakes, serving);
     let operations_listen = address(&mut mistakes, operations);
@@ -118,12 +86,15 @@ fn address(mistakes: &mut Mistakes, (name, raw, default_port): Raw<'_>) -> Socke
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ApiArgs;
 
     #[test]
     fn by_default_everything_stays_on_this_machine() {
         let api = ApiArgs::default().resolve().unwrap();
         let token = TokenArgs::default().resolve().unwrap();
-        let shown: Vec<_> = api.describe().into_iter().chain(token.describe()).collect();
+        let (api, token) = (api.describe(), token.describe());
+        let listen = |(option, _): &(&str, String)| option.ends_with("listen");
+        let shown: Vec<_> = api.into_iter().chain(token).filter(listen).collect();
         assert_eq!(
             shown,
             [
@@ -158,6 +129,7 @@ mod tests {
         let same = |address: &str| ApiArgs {
             api_listen: Some(address.to_owned()),
             api_operations_listen: Some(address.to_owned()),
+            ..ApiArgs::default()
         };
         assert!(
             same("127.0.0.1:8080")

@@ -43,6 +43,20 @@ pub const API_LISTEN: Name = Name::new("--api-listen", "GRANTOR_API_LISTEN");
 /// Where the API server answers operators.
 pub const API_OPERATIONS_LISTEN: Name =
     Name::new("--api-operations-listen", "GRANTOR_API_OPERATIONS_LISTEN");
+/// What one address may ask of the API.
+pub const API_RATE_PER_ADDRESS: Name =
+    Name::new("--api-rate-per-address", "GRANTOR_API_RATE_PER_ADDRESS");
+/// What one credential may ask of the API.
+pub const API_RATE_PER_CALLER: Name =
+    Name::new("--api-rate-per-caller", "GRANTOR_API_RATE_PER_CALLER");
+/// The mail server.
+pub const SMTP_URL: Name = Name::new("--smtp-url", "GRANTOR_SMTP_URL");
+/// The file of the mail server's URL.
+pub const SMTP_URL_FILE: Name = Name::new("--smtp-url-file", "GRANTOR_SMTP_URL_FILE");
+/// Who mails are from.
+pub const MAIL_FROM: Name = Name::new("--mail-from", "GRANTOR_MAIL_FROM");
+/// The folder that mails are written into.
+pub const MAIL_FOLDER: Name = Name::new("--mail-folder", "GRANTOR_MAIL_FOLDER");
 /// Where the token server listens.
 pub const TOKEN_LISTEN: Name = Name::new("--token-listen", "GRANTOR_TOKEN_LISTEN");
 /// Where the token server answers operators.
