@@ -1,14 +1,18 @@
 //! Real servers on free ports, in threads of their own.
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use grantor_api_server::outbox::Mailing;
+use grantor_api_server::serve::Own;
 use grantor_foundation::Foundation;
 use grantor_keys::Entropy;
-use grantor_server_kit::{Clock, CommonArgs, CommonSettings, SecretText};
+use grantor_mail::{Folder, Mailbox, Sender};
+use grantor_server_kit::{Clock, CommonArgs, CommonSettings, Rate, SecretText};
 use grantor_test_support::master_key;
 use tokio::sync::watch;
 
@@ -25,6 +29,12 @@ pub struct ServerSettings {
     pub issuer_base: Option<String>,
     /// The proxies that are trusted.
     pub trusted_proxies: Option<String>,
+    /// What one address may ask the management API for; anything unless told otherwise.
+    pub rate_per_address: Option<String>,
+    /// What one credential may ask it for; anything unless told otherwise.
+    pub rate_per_caller: Option<String>,
+    /// Where mails are put; without, they wait.
+    pub mail_folder: Option<PathBuf>,
 }
 
 /// One management API server and one token server over one database.
@@ -78,6 +88,18 @@ impl Replica {
             ..CommonArgs::default()
         };
         let settings = args.resolve(true).expect("settings");
+        let rate = |text: &Option<String>| {
+            let text = text.as_deref()?;
+            Some(text.parse::<Rate>().expect("a rate"))
+        };
+        let own = Own {
+            per_address: rate(&given.rate_per_address),
+            per_caller: rate(&given.rate_per_caller),
+            mailing: given.mail_folder.as_ref().map(|folder| Mailing {
+                sender: Sender::Folder(Folder::open(folder).expect("a folder")),
+                from: Mailbox::parse("Grantor <grantor@example.com>").expect("a sender"),
+            }),
+        };
         debug_assert_eq!(
             settings.database_url.as_ref().map(SecretText::expose),
             Some(database_url)
@@ -101,6 +123,7 @@ impl Replica {
                 let api_server = grantor_api_server::serve::serve(
                     &foundation,
                     &settings,
+                    own,
                     api_listener,
                     api_operations_listener,
                     wait(stopped.clone()),

@@ -120,12 +120,12 @@ impl World {
             issuer_base: Some(base.clone()),
             ..settings.clone()
         };
-        let api = Api {
-            authority: Authority::new(database.open(), TestDatabase::keyring()),
-            clock: clock.clone(),
-            base: "http://127.0.0.1:8080".to_owned(),
-            issuer_base: base,
-        };
+        let api = Api::new(
+            Authority::new(database.open(), TestDatabase::keyring()),
+            clock.clone(),
+            "http://127.0.0.1:8080",
+            &base,
+        );
         let made = wait_for(bootstrap(&api)).expect("a bootstrap");
         let Outcome::Done(made) = made else {
             panic!("bootstrapped before")
@@ -215,6 +215,11 @@ impl World {
         ))
     }
 
+    /// The operator's authorization with other scopes.
+    pub fn operator_with(&self, scopes: &str) -> String {
+        Self::bearer(&self.token(&self.platform_id, &self.operator, scopes))
+    }
+
     /// Makes a tenant through the API.
     #[track_caller]
     pub fn tenant(&self, name: &str) -> Tenant {
@@ -247,7 +252,8 @@ impl World {
     /// The authorization of a tenant's administrator, with every scope that it may have.
     pub fn as_admin(&self, tenant: &Tenant) -> String {
         let scopes = "grantor:clients.read grantor:clients.write grantor:clients.disable \
-                      grantor:clients.delete grantor:secrets.write grantor:audit.read";
+                      grantor:clients.delete grantor:secrets.write grantor:audit.read \
+                      grantor:audit.erase grantor:changes.read";
         Self::bearer(&self.token(&tenant.id, &tenant.admin, scopes))
     }
 

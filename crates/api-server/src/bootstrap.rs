@@ -91,7 +91,7 @@ pub async fn bootstrap(api: &Api) -> Result<Outcome, Problem> {
             let bootstrapped = Event::new(id, Action::PlatformBootstrapped, Target::Tenant(id))
                 .after(json!({ "issuer": tenant.issuer.as_str() }));
             let events = Events::from(bootstrapped).then(operator.events(id));
-            Ok::<_, Problem>(Change::Made(Some(operator.show()), events))
+            Ok::<_, Problem>(Change::Made(Some(operator.show(false)), events))
         })
         .await?;
     Ok(match made {
@@ -138,7 +138,7 @@ pub async fn new_operator_secret(api: &Api) -> Result<Option<Bootstrapped>, Prob
             .change(Scope::Platform(Some(id)), origin(), api.now(), move |tx| {
                 operator.insert(tx, id, root)?;
                 let events = operator.events(id);
-                Ok::<_, Problem>(Change::Made(operator.show(), events))
+                Ok::<_, Problem>(Change::Made(operator.show(false), events))
             })
             .await?;
         (shown.client_id, shown.client_secret)

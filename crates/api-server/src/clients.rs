@@ -1,97 +1,312 @@
-//! Clients: create, list, read, delete.
+//! Clients: create, list, read, change, replace, delete.
 
 pub mod prepared;
 mod shapes;
 
-use actix_web::{HttpResponse, delete, get, post, web};
 use grantor_domain::audit::{Action, Event, Target};
-use grantor_domain::client::{Client, ScopeRefusal, check_allowed_scopes, confirms};
-use grantor_domain::ids::{ClientId, TenantId};
+use grantor_domain::client::{Client, ClientStatus, ScopeRefusal, check_allowed_scopes};
+use grantor_domain::ids::{ClientId, OrganizationId};
 use grantor_domain::permission::Permission;
-use grantor_storage::{
-    Change, ReadTx, Reads, Scope, StorageError, clients, resource_servers, tenants,
-};
-
-use self::prepared::PreparedClient;
-use crate::Api;
-use crate::problem::{FieldFault, Problem, ProblemBody};
-use crate::requests::{Call, Cursors, QueryString, RawBody, refusal_event};
+use grantor_protocol::scope::Scopes;
+use grantor_storage::clients::{ClientFilter, ClientOrder};
+use grantor_storage::{Change, ChangeTx, Reads, clients, organizations, resource_servers, tenants};
 use serde_json::json;
 
-pub use shapes::{
-    ClientInput, ClientOutput, ClientPage, CreatedClient, OwnerContactShape, for_the_log,
+use self::prepared::PreparedClient;
+use crate::answer::Answer;
+use crate::call::{Acting, Call, Stop, confirm, refusal_event};
+use crate::operation::{Operation, QueryParameter, Success, Tag};
+use crate::problem::{FieldFault, Problem, ProblemCode};
+use crate::requests::{Filter, FilterKind, Json, ListRules, MergePatch, Place, Whole};
+use crate::schemas::Page;
+use crate::words;
+
+pub use shapes::{ClientInput, ClientOutput, CreatedClient, OwnerContactShape, for_the_log};
+
+const CLIENTS: &str = "/v1/tenants/{tenant}/clients";
+const CLIENT: &str = "/v1/tenants/{tenant}/clients/{client}";
+
+const LIST: &ListRules = &ListRules {
+    filters: &[Filter {
+        name: "status",
+        kind: FilterKind::Words(words::ClientStatus::WORDS),
+        about: "Only clients that are so.",
+        example: "disabled",
+    }],
+    sorts: &["created_at", "name"],
 };
 
-/// The client that the path names, within a transaction. What is no id is told like an unknown one.
-pub fn find(tx: &mut impl Reads, tenant: TenantId, client: &str) -> Result<Client, Problem> {
-    let id: ClientId = client.parse().map_err(|_| Problem::NotFound)?;
-    clients::find(tx, tenant, id)?.ok_or(Problem::NotFound)
+const CONFIRM_NAME: &[QueryParameter] = &[QueryParameter {
+    name: "confirm_name",
+    required: true,
+    max_length: 100,
+    about: "The client's name, exactly.",
+    example: "Nightly export",
+}];
+
+/// The operations on clients.
+pub fn operations() -> Vec<Operation> {
+    vec![
+        Operation::post("createClient", CLIENTS)
+            .about(
+                Tag::Clients,
+                "Create a client",
+                "Makes a confidential service client with a secret, which is shown in this answer and never again.",
+            )
+            .needs(Permission::ClientsWrite)
+            .takes::<Json<ClientInput>>()
+            .answers::<CreatedClient>(Success::Created)
+            .tagged()
+            .records(&[Action::ClientCreated, Action::SecretShown])
+            .by(create),
+        Operation::get("listClients", CLIENTS)
+            .about(Tag::Clients, "List clients", "Those that you may see.")
+            .needs(Permission::ClientsRead)
+            .lists(LIST)
+            .answers::<Page<ClientOutput>>(Success::Ok)
+            .by(list),
+        Operation::get("readClient", CLIENT)
+            .about(Tag::Clients, "Read a client", "Every setting, and never a secret.")
+            .needs(Permission::ClientsRead)
+            .answers::<ClientOutput>(Success::Ok)
+            .tagged()
+            .by(read),
+        Operation::patch("updateClient", CLIENT)
+            .about(
+                Tag::Clients,
+                "Change a client",
+                "Changes the settings given, and no other. What can't be set may be sent along as it is.",
+            )
+            .needs(Permission::ClientsWrite)
+            .conditional()
+            .takes::<MergePatch<ClientInput>>()
+            .answers::<ClientOutput>(Success::Ok)
+            .tagged()
+            .records(&[Action::ClientUpdated])
+            .by(update),
+        Operation::put("replaceClient", CLIENT)
+            .about(
+                Tag::Clients,
+                "Replace a client's settings",
+                "Gives the client these settings, and every one that is absent its default. The client must exist.",
+            )
+            .needs(Permission::ClientsWrite)
+            .conditional()
+            .takes::<Whole<ClientInput>>()
+            .answers::<ClientOutput>(Success::Ok)
+            .tagged()
+            .records(&[Action::ClientUpdated])
+            .by(replace),
+        Operation::delete("deleteClient", CLIENT)
+            .about(
+                Tag::Clients,
+                "Delete a client",
+                "For good: its secrets and tokens die with it, and its id is never used again. The client's name must \
+                 be typed in `confirm_name`.",
+            )
+            .needs(Permission::ClientsDelete)
+            .urgent()
+            .conditional()
+            .query(CONFIRM_NAME)
+            .may_fail(&[ProblemCode::ConfirmationMismatch])
+            .records(&[Action::ClientDeleted])
+            .by(delete),
+    ]
 }
 
-/// Create a client
-///
-/// Makes a confidential service client with a secret, which is shown in this answer and never again. Needs
-/// the permission `clients.write`.
-#[utoipa::path(
-    operation_id = "createClient", tag = "Clients", request_body = ClientInput,
-    params(("tenant" = String, Path, description = "The tenant's id")),
-    responses((status = 201, body = CreatedClient),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json")),
-    security(("bearer" = ["grantor:clients.write"])))]
-#[post("/v1/tenants/{tenant}/clients")]
-pub async fn create(
-    api: web::Data<Api>,
-    call: Call,
-    path: web::Path<String>,
-    body: RawBody,
-    query: QueryString,
-) -> Result<HttpResponse, Problem> {
-    let call = call.authorized(Permission::ClientsWrite, &path).await?;
-    let tenant = call.tenant;
-    query.only(&[])?;
-    let input: ClientInput = body.read()?;
-    let asked = input.allowed_scopes.clone();
-    let prepared = PreparedClient::new(&api, input.verified()?)?;
-    let id = prepared.id;
+/// The client with this id, if the caller may see it.
+pub fn find(tx: &mut impl Reads, acting: &Acting, id: ClientId) -> Result<Client, Stop> {
+    let client = clients::find(tx, acting.tenant, id)?.ok_or(Problem::NotFound)?;
+    acting.reach(tx, client.organization)?;
+    Ok(client)
+}
 
-    let caller = call.caller;
-    let (client, secret) = api
-        .authority
-        .database()
-        .change(Scope::Tenant(tenant), call.origin, call.now, move |tx| {
-            let catalogue = resource_servers::catalogue(tx, tenant)?;
-            let held = |permission| caller.holds(permission).is_ok();
-            let scopes = &prepared.settings().allowed_scopes;
-            if let Err(refusal) = check_allowed_scopes(scopes, &catalogue, held) {
-                let problem = refused_scope(&asked, &refusal);
-                return match refusal {
-                    ScopeRefusal::Unknown(_) => Err(problem),
-                    // audit_1: this one is a refusal of somebody who is known.
-                    ScopeRefusal::NotHeld(scope) => {
-                        let why = json!({ "scope_not_held": scope });
-                        let event = refusal_event(&caller, Target::Client(caller.client), why);
-                        Ok(Change::made(Err(problem), event))
-                    }
-                };
-            }
-            let root = tenants::find(tx, tenant)?
-                .ok_or(Problem::NotFound)?
-                .root_organization;
-            prepared.insert(tx, tenant, root)?;
-            let client = clients::find(tx, tenant, id)?.ok_or(Problem::Internal)?;
-            let events = prepared.events(tenant);
-            let secret = prepared.show_secret(tx.now());
-            Ok::<_, Problem>(Change::Made(Ok((client, secret)), events))
-        })
-        .await??;
-    let location = format!("{}/v1/tenants/{tenant}/clients/{id}", api.base);
-    Ok(HttpResponse::Created()
-        .insert_header(("Location", location))
-        .insert_header(("Cache-Control", "no-store"))
-        .json(CreatedClient {
+/// The same, kept from other changes until this one has ended, and in the state that the caller named.
+pub fn find_for_change(
+    tx: &mut ChangeTx<'_>,
+    acting: &Acting,
+    id: ClientId,
+) -> Result<Client, Stop> {
+    let client = clients::find_for_change(tx, acting.tenant, id)?.ok_or(Problem::NotFound)?;
+    acting.reach(tx, client.organization)?;
+    acting.condition.check(client.revision)?;
+    Ok(client)
+}
+
+/// The answer that shows a client as it stands now.
+pub fn shown(
+    tx: &mut impl Reads,
+    acting: &Acting,
+    id: ClientId,
+) -> Result<Answer<ClientOutput>, Stop> {
+    let client = clients::find(tx, acting.tenant, id)?.ok_or(Problem::NotFound)?;
+    Ok(show(&client)?)
+}
+
+fn show(client: &Client) -> Result<Answer<ClientOutput>, Problem> {
+    Ok(Answer::ok(&ClientOutput::from(client))?.tagged(client.revision))
+}
+
+async fn create(
+    call: Call,
+    Json(input): Json<ClientInput>,
+) -> Result<Answer<CreatedClient>, Problem> {
+    let asked = input.allowed_scopes.clone();
+    let prepared = PreparedClient::new(call.api(), input.verified()?)?;
+    let id = prepared.id;
+    let location = call.address(&format!("/v1/tenants/{}/clients/{id}", call.tenant()));
+    call.change(move |tx, acting| {
+        let tenant = acting.tenant;
+        let root = tenants::find(tx, tenant)?
+            .ok_or(Problem::NotFound)?
+            .root_organization;
+        acting.reach(tx, root)?;
+        let scopes = &prepared.settings().allowed_scopes;
+        check_scopes(tx, acting, root, scopes, &asked)?;
+        prepared.insert(tx, tenant, root)?;
+        let client = clients::find(tx, tenant, id)?.ok_or(Problem::Internal)?;
+        let events = prepared.events(tenant);
+        let secret = prepared.show_secret(tx.now(), acting.dry_run);
+        let shown = secret.id();
+        let created = CreatedClient {
             client: (&client).into(),
             secret,
-        }))
+        };
+        let answer = Answer::created(&created, location)?
+            .tagged(client.revision)
+            .showing(id, shown);
+        Ok(Change::Made(answer, events))
+    })
+    .await
+}
+
+async fn list(call: Call) -> Result<Answer<Page<ClientOutput>>, Problem> {
+    let page = call.page()?;
+    let status = page.filters.text("status").map(|word| match word {
+        "disabled" => ClientStatus::Disabled,
+        _ => ClientStatus::Active,
+    });
+    let order = match page.sort {
+        "name" => ClientOrder::Name,
+        _ => ClientOrder::Made,
+    };
+    let (after, descending, fetch) = (page.after.clone(), page.descending, page.fetch());
+    let found = call
+        .read(move |tx, acting| {
+            let filter = ClientFilter {
+                status,
+                organizations: acting.visible(tx)?,
+            };
+            let after = after.map(|place| (place.key, ClientId::from_uuid(place.id)));
+            Ok(clients::search(
+                tx,
+                acting.tenant,
+                &filter,
+                order,
+                descending,
+                after,
+                fetch,
+            )?)
+        })
+        .await?;
+    let place = |client: &Client| Place {
+        key: (order == ClientOrder::Name).then(|| client.settings.name.to_string()),
+        id: client.id.uuid(),
+    };
+    Answer::ok(&page.page(found, place, |client| ClientOutput::from(&client)))
+}
+
+async fn read(call: Call) -> Result<Answer<ClientOutput>, Problem> {
+    let id = call.id("client")?;
+    let client = call.read(move |tx, acting| find(tx, acting, id)).await?;
+    show(&client)
+}
+
+async fn update(
+    call: Call,
+    patch: MergePatch<ClientInput>,
+) -> Result<Answer<ClientOutput>, Problem> {
+    set(call, |current, shown| patch.apply(current, shown)).await
+}
+
+async fn replace(call: Call, whole: Whole<ClientInput>) -> Result<Answer<ClientOutput>, Problem> {
+    set(call, |current, shown| whole.apply(current, shown)).await
+}
+
+/// Gives a client the settings that `wanted` makes of the present ones.
+async fn set(
+    call: Call,
+    wanted: impl FnOnce(&ClientInput, &ClientOutput) -> Result<ClientInput, Problem> + Send + 'static,
+) -> Result<Answer<ClientOutput>, Problem> {
+    let id = call.id("client")?;
+    call.change(move |tx, acting| {
+        let client = find_for_change(tx, acting, id)?;
+        let input = wanted(&(&client.settings).into(), &(&client).into())?;
+        let asked = input.allowed_scopes.clone();
+        let settings = input.verified()?;
+        if settings == client.settings {
+            return Ok(Change::Nothing(show(&client)?));
+        }
+        // What it has already stays, whoever changes something else.
+        let new = settings
+            .allowed_scopes
+            .difference(&client.settings.allowed_scopes);
+        check_scopes(tx, acting, client.organization, &new, &asked)?;
+        clients::update(tx, acting.tenant, id, &settings)?;
+        let event = Event::new(acting.tenant, Action::ClientUpdated, Target::Client(id))
+            .before(for_the_log(&client.settings))
+            .after(for_the_log(&settings));
+        Ok(Change::made(shown(tx, acting, id)?, event))
+    })
+    .await
+}
+
+async fn delete(call: Call) -> Result<Answer<()>, Problem> {
+    let id = call.id("client")?;
+    let typed = call.query.get("confirm_name").map(str::to_owned);
+    call.change(move |tx, acting| {
+        let client = find_for_change(tx, acting, id)?;
+        confirm(
+            typed.as_deref(),
+            client.settings.name.as_str(),
+            FieldFault::parameter(
+                "confirm_name",
+                "must be the client's name, exactly; nothing was deleted",
+            ),
+        )?;
+        clients::delete(tx, acting.tenant, id)?;
+        let event = Event::new(acting.tenant, Action::ClientDeleted, Target::Client(id))
+            .before(for_the_log(&client.settings));
+        Ok(Change::made(Answer::no_content(), event))
+    })
+    .await
+}
+
+/// Demands that the scopes that a client gets exist, and that the caller holds what they stand for where the
+/// client lives.
+fn check_scopes(
+    tx: &mut ChangeTx<'_>,
+    acting: &Acting,
+    organization: OrganizationId,
+    new: &Scopes,
+    asked: &[String],
+) -> Result<(), Stop> {
+    let catalogue = resource_servers::catalogue(tx, acting.tenant)?;
+    let path = organizations::path(tx, acting.tenant, organization)?;
+    let held = |permission| acting.caller.may_in(permission, &path).is_ok();
+    let Err(refusal) = check_allowed_scopes(new, &catalogue, held) else {
+        return Ok(());
+    };
+    let problem = refused_scope(asked, &refusal);
+    Err(match refusal {
+        ScopeRefusal::Unknown(_) => Stop::Problem(problem),
+        // audit_1: this one is a refusal of somebody who is known.
+        ScopeRefusal::NotHeld(scope) => {
+            let why = json!({ "scope_not_held": scope });
+            let target = Target::Client(acting.caller.client);
+            Stop::refused(problem, refusal_event(&acting.caller, target, why))
+        }
+    })
 }
 
 /// Points at the scope as it was sent: the set that is stored has another order.
@@ -101,145 +316,5 @@ fn refused_scope(asked: &[String], refusal: &ScopeRefusal) -> Problem {
         .iter()
         .position(|text| text == scope.as_str())
         .unwrap_or_default();
-    Problem::InvalidFields(vec![FieldFault::pointer(
-        format!("/allowed_scopes/{index}"),
-        refusal,
-    )])
-}
-
-/// List clients
-///
-/// In the order of their making. Needs the permission `clients.read`.
-#[utoipa::path(
-    operation_id = "listClients", tag = "Clients",
-    params(("tenant" = String, Path, description = "The tenant's id"),
-        ("limit" = Option<u32>, Query, description = "How many at most, 1 to 200; 50 by default"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
-    responses((status = 200, body = ClientPage),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json")),
-    security(("bearer" = ["grantor:clients.read"])))]
-#[get("/v1/tenants/{tenant}/clients")]
-pub async fn list(
-    api: web::Data<Api>,
-    call: Call,
-    path: web::Path<String>,
-    query: QueryString,
-) -> Result<HttpResponse, Problem> {
-    let tenant = call
-        .authorized(Permission::ClientsRead, &path)
-        .await?
-        .tenant;
-    let cursors = Cursors::new(api.authority.keyring(), format!("clients of {tenant}"));
-    let page = cursors.page(&query)?;
-    let found = api
-        .authority
-        .database()
-        .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
-            clients::list(
-                tx,
-                tenant,
-                page.after.map(ClientId::from_uuid),
-                page.limit + 1,
-            )
-        })
-        .await?;
-    let page = cursors.cut(found, page.limit, |client| client.id.uuid());
-    let items = page.items.iter().map(ClientOutput::from).collect();
-    Ok(HttpResponse::Ok().json(ClientPage {
-        items,
-        next_cursor: page.next,
-    }))
-}
-
-/// Read a client
-///
-/// Every setting, and never a secret. Needs the permission `clients.read`.
-#[utoipa::path(
-    operation_id = "readClient", tag = "Clients",
-    params(("tenant" = String, Path, description = "The tenant's id"),
-        ("client" = String, Path, description = "The client's id")),
-    responses((status = 200, body = ClientOutput),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json")),
-    security(("bearer" = ["grantor:clients.read"])))]
-#[get("/v1/tenants/{tenant}/clients/{client}")]
-pub async fn read(
-    api: web::Data<Api>,
-    call: Call,
-    path: web::Path<(String, String)>,
-    query: QueryString,
-) -> Result<HttpResponse, Problem> {
-    let (tenant, client) = path.into_inner();
-    let tenant = call
-        .authorized(Permission::ClientsRead, &tenant)
-        .await?
-        .tenant;
-    query.only(&[])?;
-    let client = api
-        .authority
-        .database()
-        .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
-            find(tx, tenant, &client)
-        })
-        .await?;
-    Ok(HttpResponse::Ok().json(ClientOutput::from(&client)))
-}
-
-/// Delete a client
-///
-/// For good: its secrets and tokens die with it, and its id is never used again. The client's name must be
-/// typed in `confirm_name`. Needs the permission `clients.delete`.
-#[utoipa::path(
-    operation_id = "deleteClient", tag = "Clients",
-    params(("tenant" = String, Path, description = "The tenant's id"),
-        ("client" = String, Path, description = "The client's id"),
-        ("confirm_name" = String, Query, description = "The client's name, exactly")),
-    responses((status = 204, description = "It is gone."),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json")),
-    security(("bearer" = ["grantor:clients.delete"])))]
-#[delete("/v1/tenants/{tenant}/clients/{client}")]
-pub async fn delete(
-    api: web::Data<Api>,
-    call: Call,
-    path: web::Path<(String, String)>,
-    query: QueryString,
-) -> Result<HttpResponse, Problem> {
-    let (tenant, client) = path.into_inner();
-    let call = call
-        .urgent()
-        .authorized(Permission::ClientsDelete, &tenant)
-        .await?;
-    let tenant = call.tenant;
-    query.only(&["confirm_name"])?;
-    let typed = query.get("confirm_name").unwrap_or_default().to_owned();
-    api.authority
-        .database()
-        .reserved()
-        .change(Scope::Tenant(tenant), call.origin, call.now, move |tx| {
-            let client = find_for_change(tx, tenant, &client)?;
-            if !confirms(&client, &typed) {
-                let fault = FieldFault::parameter(
-                    "confirm_name",
-                    "must be the client's name, exactly; nothing was deleted",
-                );
-                return Err(Problem::ConfirmationMismatch(fault));
-            }
-            clients::delete(tx, tenant, client.id)?;
-            let event = Event::new(tenant, Action::ClientDeleted, Target::Client(client.id))
-                .before(for_the_log(&client.settings));
-            Ok(Change::made((), event))
-        })
-        .await?;
-    Ok(HttpResponse::NoContent().finish())
-}
-
-/// The client that the path names, kept from other changes until this one has ended.
-pub fn find_for_change(
-    tx: &mut grantor_storage::ChangeTx<'_>,
-    tenant: TenantId,
-    client: &str,
-) -> Result<Client, Problem> {
-    let id: ClientId = client.parse().map_err(|_| Problem::NotFound)?;
-    clients::find_for_change(tx, tenant, id)
-        .map_err(|error: StorageError| error.into())
-        .and_then(|found| found.ok_or(Problem::NotFound))
+    Problem::field(format!("/allowed_scopes/{index}"), refusal)
 }

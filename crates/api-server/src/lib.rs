@@ -1,21 +1,35 @@
 //! The management API: one file per resource, each handler short: extract, authorize, decide, store, answer.
 //!
-//! A request comes in as raw bytes and a bearer token. The token is checked first ([`requests::authorized`]),
-//! then the path and the body are parsed into types that can't hold a bad value, and whatever goes wrong ends
-//! in a [`problem::Problem`], in one place.
+//! An operation is declared once ([`operation`]): the router, the OpenAPI document and all that comes before a
+//! handler are made from that. A request goes one way ([`incoming`]): its caller is checked, then its query,
+//! headers and body are parsed into types that can't hold a bad value, and its handler decides within one
+//! transaction ([`call`]). Whatever goes wrong ends in a [`problem::Problem`], in one place.
 
+pub mod answer;
 pub mod audit_events;
 pub mod bootstrap;
+pub mod bulk;
+pub mod call;
+pub mod changes;
 pub mod client_state;
 pub mod clients;
+pub mod incoming;
+pub mod openapi;
+pub mod operation;
+pub mod outbox;
 pub mod problem;
+pub mod reference;
+mod repeat;
 pub mod requests;
 pub mod routes;
+pub mod schemas;
 pub mod secrets;
 pub mod serve;
 pub mod tenants;
+pub mod words;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use grantor_authority::Authority;
@@ -23,6 +37,7 @@ use grantor_domain::ids::TypedId;
 use grantor_keys::uuid_v7;
 use grantor_server_kit::Clock;
 
+use crate::changes::Watch;
 use crate::problem::Problem;
 
 /// What every handler works with. Cheap to clone.
@@ -36,9 +51,25 @@ pub struct Api {
     pub base: String,
     /// Where issuers are reached, for new tenants.
     pub issuer_base: String,
+    /// How long a request of many parts goes on beginning further ones.
+    pub patience: Duration,
+    /// Wakes those who follow the change feed.
+    pub watch: Watch,
 }
 
 impl Api {
+    /// The API over an authority, reached at these addresses.
+    pub fn new(authority: Authority, clock: Arc<dyn Clock>, base: &str, issuer_base: &str) -> Self {
+        Self {
+            authority,
+            clock,
+            base: base.to_owned(),
+            issuer_base: issuer_base.to_owned(),
+            patience: Duration::from_secs(3),
+            watch: Watch::default(),
+        }
+    }
+
     /// The time.
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()

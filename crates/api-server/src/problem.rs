@@ -3,19 +3,22 @@
 //! Here is the one place where a failure becomes an answer. What the caller sees and what the log sees are
 //! different texts: a failure of ours is logged once, with its sources, and told without particulars.
 
+mod answer;
+mod code;
+
 use std::fmt;
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use actix_web::{HttpResponse, ResponseError};
 use grantor_authority::{Failure, Refusal};
 use grantor_domain::permission::Permission;
 use grantor_protocol::bearer::{BearerChallenge, BearerErrorCode};
 use grantor_protocol::scope::{ScopeToken, Scopes};
-use grantor_server_kit::{current_request_id, log_failure};
+use grantor_server_kit::log_failure;
 use grantor_storage::StorageError;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+pub use answer::ProblemBody;
+pub use code::ProblemCode;
 
 /// One field or parameter at fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -24,7 +27,7 @@ pub struct FieldFault {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "/owner_contact/email")]
     pub pointer: Option<String>,
-    /// Which parameter of the query.
+    /// Which parameter of the query, or which header.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameter: Option<String>,
     /// What is wrong with it, and the mend.
@@ -53,7 +56,7 @@ impl FieldFault {
 }
 
 /// Everything that a call can fail with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Problem {
     /// No bearer token, or one that is malformed.
     Unauthenticated(BearerChallenge),
@@ -65,8 +68,8 @@ pub enum Problem {
     MethodNotAllowed(Vec<String>),
     /// The body is not JSON.
     MalformedJson(String),
-    /// The body is not said to be JSON.
-    UnsupportedMediaType,
+    /// The body is not said to be of a type that is taken here.
+    UnsupportedMediaType(&'static [&'static str]),
     /// The body is too large.
     TooLarge {
         /// The limit in bytes.
@@ -78,137 +81,125 @@ pub enum Problem {
     InvalidCursor,
     /// The name that confirms does not match.
     ConfirmationMismatch(FieldFault),
+    /// What is to be made would stand in the way of something that exists.
+    Conflict(FieldFault),
+    /// `If-Match` names another state than the present one.
+    PreconditionFailed {
+        /// The present one.
+        current: String,
+    },
+    /// The `Idempotency-Key` is not one.
+    InvalidIdempotencyKey,
+    /// The `Idempotency-Key` came with another request before.
+    IdempotencyKeyReused,
+    /// The change feed does not reach back to this position any more.
+    PositionExpired,
+    /// Too many requests came from this address or caller.
+    TooManyRequests {
+        /// When to come again.
+        retry_after_seconds: u64,
+    },
     /// PostgreSQL can't be reached, or not in time.
     Unavailable,
     /// A failure of ours.
     Internal,
 }
 
-/// A problem as it is answered.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ProblemBody {
-    /// What kind of problem, for programs: stable.
-    #[serde(rename = "type")]
-    #[schema(example = "http://127.0.0.1:8080/problems/invalid-field")]
-    pub kind: String,
-    /// The last part of the type.
-    #[schema(example = "invalid-field")]
-    pub code: &'static str,
-    /// What kind of problem, for people.
-    pub title: &'static str,
-    /// The HTTP status.
-    #[schema(example = 422)]
-    pub status: u16,
-    /// What happened this time, and the mend.
-    pub detail: String,
-    /// The request, as in the `X-Request-Id` header and in the logs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
-    /// The fields or parameters at fault.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub errors: Vec<FieldFault>,
-}
-
-struct Told {
-    status: StatusCode,
-    code: &'static str,
-    title: &'static str,
-    detail: String,
-}
-
 impl Problem {
-    fn told(&self) -> Told {
-        let told = |status, code, title, detail: &str| Told {
-            status,
-            code,
-            title,
-            detail: detail.to_owned(),
-        };
+    /// What kind of problem it is. Exhaustive: a new problem needs its code here.
+    pub fn code(&self) -> ProblemCode {
         match self {
-            Self::Unauthenticated(challenge) => told(
-                StatusCode::UNAUTHORIZED,
-                "unauthenticated",
-                "A valid access token is needed",
-                challenge.description.as_deref().unwrap_or(
-                    "send an access token for urn:grantor:api in the header `Authorization: Bearer …`",
-                ),
-            ),
-            Self::Forbidden(permission) => told(
-                StatusCode::FORBIDDEN,
-                "forbidden",
-                "A permission is missing",
-                &format!(
-                    "this needs the permission {} and a token with the scope {}",
-                    permission.as_str(),
-                    permission.scope_name()
-                ),
-            ),
-            Self::NotFound => told(
-                StatusCode::NOT_FOUND,
-                "not-found",
-                "There is no such thing",
-                "nothing with this id is visible to you; check the id and the tenant in the path",
-            ),
-            Self::MethodNotAllowed(allowed) => told(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method-not-allowed",
-                "This method is not offered here",
-                &format!("use {}", allowed.join(" or ")),
-            ),
-            Self::MalformedJson(detail) => {
-                told(StatusCode::BAD_REQUEST, "malformed-json", "The body is not readable as JSON", detail)
-            }
-            Self::UnsupportedMediaType => told(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported-media-type",
-                "The body must be JSON",
-                "send the body with the header `Content-Type: application/json`",
-            ),
-            Self::TooLarge { limit } => told(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too-large",
-                "The body is too large",
-                &format!("send at most {limit} bytes"),
-            ),
-            Self::InvalidFields(faults) => told(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "invalid-field",
-                "Something given is not valid",
-                &sentence(faults),
-            ),
-            Self::InvalidCursor => told(
-                StatusCode::BAD_REQUEST,
-                "invalid-cursor",
-                "The cursor is not valid",
-                "use `next_cursor` of the answer before, unchanged and on the same list, or leave it out to begin anew",
-            ),
-            Self::ConfirmationMismatch(fault) => told(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "confirmation-mismatch",
-                "The name typed to confirm is not the client's",
-                &fault.detail,
-            ),
-            Self::Unavailable => told(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "The service can't answer now",
-                "try again in a moment; whether a change took place shows when you read it back",
-            ),
-            Self::Internal => told(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "Something of ours failed",
-                "this is a defect; please report it with the request_id",
-            ),
+            Self::Unauthenticated(_) => ProblemCode::Unauthenticated,
+            Self::Forbidden(_) => ProblemCode::Forbidden,
+            Self::NotFound => ProblemCode::NotFound,
+            Self::MethodNotAllowed(_) => ProblemCode::MethodNotAllowed,
+            Self::MalformedJson(_) => ProblemCode::MalformedJson,
+            Self::UnsupportedMediaType(_) => ProblemCode::UnsupportedMediaType,
+            Self::TooLarge { .. } => ProblemCode::TooLarge,
+            Self::InvalidFields(_) => ProblemCode::InvalidField,
+            Self::InvalidCursor => ProblemCode::InvalidCursor,
+            Self::ConfirmationMismatch(_) => ProblemCode::ConfirmationMismatch,
+            Self::Conflict(_) => ProblemCode::Conflict,
+            Self::PreconditionFailed { .. } => ProblemCode::PreconditionFailed,
+            Self::InvalidIdempotencyKey => ProblemCode::InvalidIdempotencyKey,
+            Self::IdempotencyKeyReused => ProblemCode::IdempotencyKeyReused,
+            Self::PositionExpired => ProblemCode::PositionExpired,
+            Self::TooManyRequests { .. } => ProblemCode::TooManyRequests,
+            Self::Unavailable => ProblemCode::Unavailable,
+            Self::Internal => ProblemCode::Internal,
         }
     }
 
-    fn faults(&self) -> Vec<FieldFault> {
+    /// What happened this time, and the mend.
+    pub fn detail(&self) -> String {
         match self {
-            Self::InvalidFields(faults) => faults.clone(),
-            Self::ConfirmationMismatch(fault) => vec![fault.clone()],
-            _ => Vec::new(),
+            Self::Unauthenticated(challenge) => challenge.description.clone().unwrap_or_else(|| {
+                "send an access token for urn:grantor:api in the header `Authorization: Bearer …`".to_owned()
+            }),
+            Self::Forbidden(permission) => format!(
+                "this needs the permission {} and a token with the scope {}",
+                permission.as_str(),
+                permission.scope_name()
+            ),
+            Self::NotFound => {
+                "nothing with this id is visible to you; check the id and the tenant in the path".to_owned()
+            }
+            Self::MethodNotAllowed(allowed) => format!("use {}", allowed.join(" or ")),
+            Self::MalformedJson(detail) => detail.clone(),
+            Self::UnsupportedMediaType(taken) => format!(
+                "send the body with the header `Content-Type: {}`",
+                taken.join("` or `")
+            ),
+            Self::TooLarge { limit } => format!("send at most {limit} bytes"),
+            Self::InvalidFields(faults) => sentence(faults),
+            Self::InvalidCursor => "use `next_cursor` of the answer before, unchanged, on the same list with the same \
+                filters and sorting, or leave it out to begin anew"
+                .to_owned(),
+            Self::ConfirmationMismatch(fault) | Self::Conflict(fault) => sentence(std::slice::from_ref(fault)),
+            Self::PreconditionFailed { current } => format!(
+                "it was changed since you read it: its ETag is now {current}; read it again, and send your change \
+                 with that ETag in If-Match"
+            ),
+            Self::InvalidIdempotencyKey => {
+                "Idempotency-Key must be 16 to 255 visible ASCII characters; a random UUID for each new request is \
+                 a good one"
+                    .to_owned()
+            }
+            Self::IdempotencyKeyReused => "this Idempotency-Key came with another request before; take a new key for a \
+                new request, and the same key for the same request alone"
+                .to_owned(),
+            Self::PositionExpired => "the change feed does not reach back to this position any more; read what you \
+                need anew, then follow from the position of `?after=now`"
+                .to_owned(),
+            Self::TooManyRequests { retry_after_seconds } => {
+                format!("come again in {retry_after_seconds} s; the header RateLimit tells what is left")
+            }
+            Self::Unavailable => "try again in a moment; whether a change took place shows when you read it back, and \
+                a request with an Idempotency-Key may simply be sent again"
+                .to_owned(),
+            Self::Internal => "this is a defect; please report it with the request_id".to_owned(),
         }
+    }
+
+    /// The fields or parameters at fault.
+    pub fn faults(&self) -> &[FieldFault] {
+        match self {
+            Self::InvalidFields(faults) => faults,
+            Self::ConfirmationMismatch(fault) | Self::Conflict(fault) => {
+                std::slice::from_ref(fault)
+            }
+            _ => &[],
+        }
+    }
+
+    /// One field of the body at fault.
+    pub fn field(pointer: impl Into<String>, detail: impl fmt::Display) -> Self {
+        Self::InvalidFields(vec![FieldFault::pointer(pointer, detail)])
+    }
+
+    /// One parameter of the query at fault.
+    pub fn parameter(name: impl Into<String>, detail: impl fmt::Display) -> Self {
+        Self::InvalidFields(vec![FieldFault::parameter(name, detail)])
     }
 
     /// No bearer token at all (RFC 6750 §3.1: then no error code is given).
@@ -264,55 +255,7 @@ fn sentence(faults: &[FieldFault]) -> String {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Told { code, detail, .. } = self.told();
-        write!(f, "{code}: {detail}")
-    }
-}
-
-impl ResponseError for Problem {
-    fn status_code(&self) -> StatusCode {
-        self.told().status
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        self.answer("")
-    }
-}
-
-impl Problem {
-    /// The answer, with types below the address at which the API is reached.
-    pub fn answer(&self, base: &str) -> HttpResponse {
-        let Told {
-            status,
-            code,
-            title,
-            detail,
-        } = self.told();
-        let mut answer = HttpResponse::build(status);
-        if let Some(challenge) = self.challenge()
-            && let Ok(value) = HeaderValue::from_str(&challenge.to_string())
-        {
-            answer.insert_header((WWW_AUTHENTICATE, value));
-        }
-        if let Self::Unavailable = self {
-            answer.insert_header((RETRY_AFTER, "1"));
-        }
-        if let Self::MethodNotAllowed(allowed) = self {
-            answer.insert_header(("Allow", allowed.join(", ")));
-        }
-        let body = ProblemBody {
-            kind: format!("{base}/problems/{code}"),
-            code,
-            title,
-            status: status.as_u16(),
-            detail,
-            request_id: current_request_id(),
-            errors: self.faults(),
-        };
-        answer
-            .insert_header(("Cache-Control", "no-store"))
-            .content_type("application/problem+json")
-            .body(serde_json::to_vec(&body).unwrap_or_default())
+        write!(f, "{}: {}", self.code().as_str(), self.detail())
     }
 }
 

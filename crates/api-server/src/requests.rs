@@ -1,11 +1,17 @@
-//! What a request is made of, and how each part of it is taken: the caller, the body, the page.
+//! What a request is made of, and how each part of it is taken: the body, the query, the headers.
 
 mod body;
-mod caller;
+mod condition;
 mod fields;
-mod page;
+mod idempotency;
+mod list;
+mod patch;
+mod query;
 
-pub use body::{BODY_LIMIT, RawBody};
-pub use caller::{Allowed, Call, refusal_event, refused};
+pub use body::{BODY_LIMIT, Body, BodyShape, Json, OptionalJson, RawBody, parse_value};
+pub use condition::Condition;
 pub use fields::Fields;
-pub use page::{Cursors, Page, PageQuery, QueryString};
+pub use idempotency::IdempotencyKey;
+pub use list::{Filter, FilterKind, Filters, ListQuery, ListRules, Place};
+pub use patch::{MergePatch, Whole};
+pub use query::Query;

@@ -1,23 +1,25 @@
 //! Secrets of clients: made, shown once, rotated.
 
-use actix_web::{HttpResponse, post, web};
 use chrono::{DateTime, Utc};
 use grantor_domain::audit::{Action, Event, Events, Target};
-use grantor_domain::client::{Client, confirms};
+use grantor_domain::client::Client;
 use grantor_domain::ids::{ClientId, OrganizationId, SecretId, TenantId};
 use grantor_domain::permission::Permission;
 use grantor_domain::role::{HeldPermissions, HomeTenant};
 use grantor_keys::{PlainSecret, SecretKind};
 use grantor_storage::clients::NewSecret;
-use grantor_storage::{Change, ChangeTx, Scope, clients, role_assignments, tenants};
+use grantor_storage::{Change, ChangeTx, clients, organizations, role_assignments, tenants};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::Api;
+use crate::answer::Answer;
+use crate::call::{Call, confirm};
 use crate::clients::find_for_change;
-use crate::problem::{FieldFault, Problem, ProblemBody};
-use crate::requests::{Call, QueryString, RawBody, refused};
+use crate::operation::{Operation, Success, Tag};
+use crate::problem::{FieldFault, Problem, ProblemCode};
+use crate::requests::Json;
 
 /// A secret in the one answer that shows it.
 #[derive(Serialize, ToSchema)]
@@ -33,6 +35,16 @@ pub struct ShownSecret {
     hint: String,
     /// When it was made.
     created_at: DateTime<Utc>,
+}
+
+/// What stands in a secret's place in the answer of a dry run. It is none.
+pub const DRY_RUN_SECRET: &str = "gsec_none_this_was_a_dry_run";
+
+impl ShownSecret {
+    /// Its id.
+    pub fn id(&self) -> SecretId {
+        self.id
+    }
 }
 
 impl std::fmt::Debug for ShownSecret {
@@ -78,11 +90,15 @@ impl PreparedSecret {
         self.plain.expose().to_owned()
     }
 
-    /// The secret, for its one showing.
-    pub fn show(self, created_at: DateTime<Utc>) -> ShownSecret {
+    /// The secret, for its one showing. A dry run shows none: nothing is left of it.
+    pub fn show(self, created_at: DateTime<Utc>, dry_run: bool) -> ShownSecret {
         ShownSecret {
             id: self.stored.id,
-            value: self.plain.expose().to_owned(),
+            value: if dry_run {
+                DRY_RUN_SECRET.to_owned()
+            } else {
+                self.plain.expose().to_owned()
+            },
             hint: self.stored.hint,
             created_at,
         }
@@ -92,9 +108,10 @@ impl PreparedSecret {
 /// What confirms a rotation.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Rotation, example = json!({ "confirm_name": "Nightly export" }))]
 pub struct RotationInput {
     /// The client's name, exactly.
-    #[schema(example = "Nightly export")]
+    #[schema(example = "Nightly export", max_length = 100)]
     confirm_name: String,
 }
 
@@ -109,77 +126,74 @@ pub struct RotatedSecret {
     revoked_secret_ids: Vec<String>,
 }
 
-/// Rotate the secret
-///
-/// Makes a new secret, shows it this once, and stops every old one at once. Tokens live on. The client's
-/// name must be typed in `confirm_name`. Needs the permission `secrets.write`.
-#[utoipa::path(
-    operation_id = "rotateClientSecret", tag = "Secrets", request_body = RotationInput,
-    params(("tenant" = String, Path, description = "The tenant's id"),
-        ("client" = String, Path, description = "The client's id")),
-    responses((status = 200, body = RotatedSecret),
-        (status = "default", body = ProblemBody, content_type = "application/problem+json")),
-    security(("bearer" = ["grantor:secrets.write"])))]
-#[post("/v1/tenants/{tenant}/clients/{client}/secrets/rotate")]
-pub async fn rotate(
-    api: web::Data<Api>,
-    call: Call,
-    path: web::Path<(String, String)>,
-    body: RawBody,
-    query: QueryString,
-) -> Result<HttpResponse, Problem> {
-    let (tenant, client) = path.into_inner();
-    let call = call
+/// The operations on secrets.
+pub fn operations() -> Vec<Operation> {
+    vec![
+        Operation::post(
+            "rotateClientSecret",
+            "/v1/tenants/{tenant}/clients/{client}/secrets/rotate",
+        )
+        .about(
+            Tag::Secrets,
+            "Rotate the secret",
+            "Makes a new secret, shows it this once, and stops every old one at once. Tokens live on. The client's \
+             name must be typed in `confirm_name`.",
+        )
+        .needs(Permission::SecretsWrite)
         .urgent()
-        .authorized(Permission::SecretsWrite, &tenant)
-        .await?;
-    let tenant = call.tenant;
-    query.only(&[])?;
-    let input: RotationInput = body.read()?;
-    let id: ClientId = client.parse().map_err(|_| Problem::NotFound)?;
-    let secret = PreparedSecret::new(&api, id)?;
-    let caller = call.caller;
-    let rotated = api
-        .authority
-        .database()
-        .reserved()
-        .change(Scope::Tenant(tenant), call.origin, call.now, move |tx| {
-            // The row is locked first: of two rotations at once, the later one revokes the earlier's secret.
-            let client = find_for_change(tx, tenant, &client)?;
-            if !confirms(&client, &input.confirm_name) {
-                let fault = FieldFault::pointer(
-                    "/confirm_name",
-                    "must be the client's name, exactly; nothing was rotated",
-                );
-                return Err(Problem::ConfirmationMismatch(fault));
-            }
-            let conveyed = permissions_of_client(tx, tenant, &client)?;
-            if let Err(refusal) = caller.may_come_by(conveyed) {
-                return Ok(refused(&caller, refusal));
-            }
-            let revoked = clients::revoke_secrets(tx, tenant, id)?;
-            clients::insert_secret(tx, tenant, id, secret.stored())?;
-            let particulars = json!({ "revoked": revoked, "made": secret.stored().id });
-            let events = Events::from(
-                Event::new(tenant, Action::SecretRotated, Target::Client(id)).after(particulars),
-            )
-            .and(secret.shown_event(tenant, id));
-            let rotated = RotatedSecret {
-                client_id: id.to_string(),
-                secret: secret.show(tx.now()),
-                revoked_secret_ids: revoked.iter().map(ToString::to_string).collect(),
-            };
-            Ok(Change::Made(Ok(rotated), events))
-        })
-        .await??;
-    Ok(HttpResponse::Ok()
-        .insert_header(("Cache-Control", "no-store"))
-        .json(rotated))
+        .conditional()
+        .takes::<Json<RotationInput>>()
+        .answers::<RotatedSecret>(Success::Ok)
+        .may_fail(&[ProblemCode::ConfirmationMismatch])
+        .records(&[Action::SecretRotated, Action::SecretShown])
+        .by(rotate),
+    ]
+}
+
+async fn rotate(
+    call: Call,
+    Json(input): Json<RotationInput>,
+) -> Result<Answer<RotatedSecret>, Problem> {
+    let id: ClientId = call.id("client")?;
+    let secret = PreparedSecret::new(call.api(), id)?;
+    call.change(move |tx, acting| {
+        let tenant = acting.tenant;
+        // The row is locked first: of two rotations at once, the later one revokes the earlier's secret.
+        let client = find_for_change(tx, acting, id)?;
+        confirm(
+            Some(&input.confirm_name),
+            client.settings.name.as_str(),
+            FieldFault::pointer(
+                "/confirm_name",
+                "must be the client's name, exactly; nothing was rotated",
+            ),
+        )?;
+        let conveyed = conveyed_by(tx, tenant, &client)?;
+        acting
+            .caller
+            .may_come_by(conveyed)
+            .map_err(|refusal| acting.refuse(refusal))?;
+        let revoked = clients::revoke_secrets(tx, tenant, id)?;
+        clients::insert_secret(tx, tenant, id, secret.stored())?;
+        let particulars = json!({ "revoked": revoked, "made": secret.stored().id });
+        let events = Events::from(
+            Event::new(tenant, Action::SecretRotated, Target::Client(id)).after(particulars),
+        )
+        .and(secret.shown_event(tenant, id));
+        let rotated = RotatedSecret {
+            client_id: id.to_string(),
+            secret: secret.show(tx.now(), acting.dry_run),
+            revoked_secret_ids: revoked.iter().map(ToString::to_string).collect(),
+        };
+        let answer = Answer::ok(&rotated)?.showing(id, rotated.secret.id());
+        Ok(Change::Made(answer, events))
+    })
+    .await
 }
 
 /// What a token of a client can convey at most: its roles, as far as its scopes name them, each over the
 /// organization at the end of a path from the root.
-fn permissions_of_client(
+fn conveyed_by(
     tx: &mut ChangeTx<'_>,
     tenant: TenantId,
     client: &Client,
@@ -191,16 +205,8 @@ fn permissions_of_client(
     };
     let roles = role_assignments::of_client(tx, tenant, client.id)?;
     let conveyed = HeldPermissions::of(&roles, home).within(&client.settings.allowed_scopes);
-    Ok(conveyed
+    conveyed
         .iter()
-        .map(|(permission, over)| {
-            // What may lie between the two is left out: a caller who holds it there alone is refused.
-            let path = if over == home.root {
-                vec![over]
-            } else {
-                vec![home.root, over]
-            };
-            (permission, path)
-        })
-        .collect())
+        .map(|(permission, over)| Ok((permission, organizations::path(tx, tenant, over)?)))
+        .collect()
 }

@@ -22,7 +22,7 @@ impl Authority {
             let page = self
                 .database
                 .read(Scope::Platform(None), move |tx: &mut ReadTx<'_>| {
-                    Ok::<_, Failure>(tenants::list(tx, after, PAGE)?)
+                    Ok::<_, Failure>(tenants::list(tx, after, false, PAGE)?)
                 })
                 .await?;
             let Some(last) = page.last() else { break };

@@ -51,12 +51,12 @@ pub(crate) async fn run(args: BootstrapArgs) -> Result<(), Failure> {
 pub(crate) fn api(owner_url: &str, settings: &CommonSettings) -> Result<Api, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let database = database(owner_url, settings, Arc::new(SystemEntropy::default()));
-    Ok(Api {
-        authority: Authority::new(database, keyring(settings)?),
+    Ok(Api::new(
+        Authority::new(database, keyring(settings)?),
         clock,
-        base: settings.api_base.as_str().to_owned(),
-        issuer_base: settings.issuer_base.as_str().to_owned(),
-    })
+        settings.api_base.as_str(),
+        settings.issuer_base.as_str(),
+    ))
 }
 
 async fn begin(api: &Api, new_secret: bool) -> Result<Bootstrapped, Failure> {

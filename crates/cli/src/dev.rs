@@ -11,14 +11,17 @@ use std::time::Duration;
 
 use clap::Args;
 use grantor_api_server::bootstrap::{Bootstrapped, Outcome, bootstrap, new_operator_secret};
+use grantor_api_server::serve::Own;
 use grantor_foundation::Foundation;
 use grantor_keys::SystemEntropy;
 use grantor_local_postgres::LocalPostgres;
+use grantor_mail::Mailbox;
 use grantor_server_kit::config::{self, names};
 use grantor_server_kit::{
     ApiArgs, ApiSettings, CommonArgs, CommonSettings, SecretText, SystemClock, TokenArgs,
     TokenSettings, bind, logging, shutdown_signal,
 };
+use grantor_server_kit::{MailRoute, MailSettings};
 use grantor_storage::migrate;
 use tokio::sync::watch;
 
@@ -60,7 +63,7 @@ struct Listeners {
 }
 
 pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
-    let ((mut common, api_settings), token_settings) = config::all(
+    let ((mut common, mut api_settings), token_settings) = config::all(
         config::all(args.common.resolve(false), args.api.resolve()),
         args.token.resolve(),
     )?;
@@ -92,9 +95,12 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
     if common.master_key.is_none() {
         common.master_key = Some(folder.master_key()?);
     }
+    if api_settings.mail.is_none() {
+        api_settings.mail = Some(mail_folder(&folder)?);
+    }
     let served = serve(
         &args,
-        &common,
+        (&common, &api_settings),
         listeners,
         &folder,
         &owner_url,
@@ -156,7 +162,7 @@ fn start_postgres(folder: &Folder) -> Result<LocalPostgres, Failure> {
 
 async fn serve(
     args: &DevArgs,
-    common: &CommonSettings,
+    (common, api_settings): (&CommonSettings, &ApiSettings),
     listeners: Listeners,
     folder: &Folder,
     owner_url: &str,
@@ -193,6 +199,7 @@ async fn serve(
     let api_server = grantor_api_server::serve::serve(
         &foundation,
         common,
+        Own::of(api_settings)?,
         listeners.api,
         listeners.api_operations,
         wait(stopped.clone()),
@@ -230,6 +237,16 @@ async fn serve(
     api_server.map_err(Failure::io("the management API's server"))?;
     token_server.map_err(Failure::io("the token server"))?;
     why.map(|_signal| ())
+}
+
+/// Without a mail server mails go into a folder, where whoever tries things out finds them.
+fn mail_folder(folder: &Folder) -> Result<MailSettings, Failure> {
+    let from = Mailbox::parse("Grantor <grantor@demo.example>")
+        .map_err(|error| Failure::Told(format!("the sender of mails {error}")))?;
+    Ok(MailSettings {
+        from,
+        route: MailRoute::Folder(folder.path().join("mail")),
+    })
 }
 
 fn greet(common: &CommonSettings, operator: Option<&Bootstrapped>, demo: &demo::Demo) {

@@ -7,6 +7,9 @@ use clap::{Args, ValueEnum};
 use crate::failure::Failure;
 use crate::terminal::say;
 
+/// Where the management API is unless told otherwise.
+const DEFAULT_BASE: &str = "http://127.0.0.1:8080";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Which {
     /// The management API.
@@ -40,11 +43,14 @@ impl Which {
     }
 
     fn text(self) -> Result<String, Failure> {
-        let document = match self {
-            Self::Management => grantor_api_server::routes::document(),
-            Self::Token => grantor_token_server::routes::document(),
+        let written = match self {
+            Self::Management => {
+                let document = grantor_api_server::openapi::document(DEFAULT_BASE);
+                serde_json::to_string_pretty(&document)
+            }
+            Self::Token => grantor_token_server::routes::document().to_pretty_json(),
         };
-        let mut text = document.to_pretty_json().map_err(|error| {
+        let mut text = written.map_err(|error| {
             Failure::Told(format!("the document can't be written as JSON: {error}"))
         })?;
         text.push('\n');

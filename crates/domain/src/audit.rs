@@ -156,7 +156,7 @@ actions! {
     OrganizationCreated = "organization.created";
     /// A client was made.
     ClientCreated = "client.created";
-    /// Settings of a client were changed.
+    /// A client's settings were changed.
     ClientUpdated = "client.updated";
     /// A client was disabled.
     ClientDisabled = "client.disabled";
@@ -190,6 +190,16 @@ actions! {
     PersonErased = "audit.person_erased";
     /// An authenticated caller was refused for lack of a permission.
     AccessRefused = "access.refused";
+}
+
+impl Action {
+    /// Whether it changes what others may rest on, and so stands on the change feed as well.
+    pub const fn is_on_the_feed(self) -> bool {
+        !matches!(
+            self,
+            Self::SecretShown | Self::SealedAnew | Self::PersonErased | Self::AccessRefused
+        )
+    }
 }
 
 /// What an event says of a person beyond their id. It is what an erasure takes away.

@@ -47,6 +47,10 @@ permissions! {
     SecretsWrite = "secrets.write";
     /// Read the log of record.
     AuditRead = "audit.read";
+    /// Erase a person from the log of record.
+    AuditErase = "audit.erase";
+    /// Follow the change feed.
+    ChangesRead = "changes.read";
 }
 
 impl Permission {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use grantor_authority::Authority;
 use grantor_keys::{Entropy, Keyring, MasterKey, MasterKeyError, OpenError as Unsealing};
-use grantor_server_kit::config::names;
+use grantor_server_kit::config::{SenderError, names};
 use grantor_server_kit::{
     Clock, CommonSettings, HttpServerOptions, Metrics, Readiness, RequestIdMaker,
 };
@@ -57,6 +57,9 @@ pub enum OpenError {
     /// There is no installation in the database yet.
     #[error("the installation is not bootstrapped; run `grantor bootstrap` once")]
     NotBootstrapped,
+    /// Mails can't be sent as the settings say.
+    #[error("mails can't be sent: {0}")]
+    Mail(#[from] SenderError),
     /// Storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),

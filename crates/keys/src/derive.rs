@@ -5,6 +5,7 @@ use std::fmt;
 use ring::hmac;
 
 use crate::Keyring;
+use crate::keyring::DerivedKeys;
 
 /// An authentication code over a message, for one purpose.
 ///
@@ -28,12 +29,13 @@ impl fmt::Debug for Mac {
 impl Keyring {
     /// HMAC-SHA256 under a key that only this purpose has.
     pub fn mac(&self, purpose: &'static str, message: &[u8]) -> Mac {
-        let tag = hmac::sign(&self.current().mac_key(purpose), message);
-        let mut mac = [0u8; 32];
-        for (to, from) in mac.iter_mut().zip(tag.as_ref()) {
-            *to = *from;
-        }
-        Mac(mac)
+        mac_under(self.current(), purpose, message)
+    }
+
+    /// The same under each configured master key, the current one first: for what is found again by its code.
+    pub fn macs(&self, purpose: &'static str, message: &[u8]) -> impl Iterator<Item = Mac> {
+        self.all()
+            .map(move |keys| mac_under(keys, purpose, message))
     }
 
     /// Whether this code was made here for this purpose and message, by the current or a previous key.
@@ -41,6 +43,15 @@ impl Keyring {
         self.all()
             .any(|keys| hmac::verify(&keys.mac_key(purpose), message, presented).is_ok())
     }
+}
+
+fn mac_under(keys: &DerivedKeys, purpose: &str, message: &[u8]) -> Mac {
+    let tag = hmac::sign(&keys.mac_key(purpose), message);
+    let mut mac = [0u8; 32];
+    for (to, from) in mac.iter_mut().zip(tag.as_ref()) {
+        *to = *from;
+    }
+    Mac(mac)
 }
 
 #[cfg(test)]
@@ -72,6 +83,20 @@ mod tests {
         assert_eq!(
             URL_SAFE_NO_PAD.encode(mac.as_bytes()),
             "S1k4AKkOVBTnpydstR77Gd0kWL1tUoGDqZxtS_7q3iQ"
+        );
+    }
+
+    #[test]
+    fn what_was_found_by_a_previous_key_is_found_again() {
+        let mac = Keyring::new(master(1), Vec::new()).mac("cursor", b"m");
+        let rotated = Keyring::new(master(2), vec![master(1)]);
+        let macs: Vec<_> = rotated
+            .macs("cursor", b"m")
+            .map(|mac| *mac.as_bytes())
+            .collect();
+        assert_eq!(
+            macs,
+            [*rotated.mac("cursor", b"m").as_bytes(), *mac.as_bytes()]
         );
     }
 

@@ -111,14 +111,14 @@ impl Database {
         }
     }
 
-    /// The randomness that ids are made from.
-    pub fn entropy(&self) -> &Arc<dyn Entropy> {
-        &self.entropy
-    }
-
     /// How long a call may take in all.
     pub fn deadline(&self) -> Duration {
         self.deadline
+    }
+
+    /// The randomness that ids are made from.
+    pub fn entropy(&self) -> &Arc<dyn Entropy> {
+        &self.entropy
     }
 
     /// Reads.

@@ -104,22 +104,32 @@ pub fn find_platform(tx: &mut impl Reads) -> Result<Option<Tenant>, StorageError
     }
 }
 
-/// Reads up to `limit` tenants in the order of their making, from after `after`.
+/// Reads up to `limit` tenants in the order of their making or against it, from after `after`.
 pub fn list(
     tx: &mut impl Reads,
     after: Option<TenantId>,
+    descending: bool,
     limit: i64,
 ) -> Result<Vec<Tenant>, StorageError> {
-    let after = after.map_or(Uuid::nil(), TenantId::uuid);
-    tenants::table
+    let query = tenants::table
         .left_join(tenant_suspensions::table.on(tenant_suspensions::tenant_id.eq(tenants::id)))
-        .filter(tenants::id.gt(after))
-        .order(tenants::id)
         .limit(limit)
         .select((
             TenantRow::as_select(),
             Option::<TenantSuspensionRow>::as_select(),
         ))
+        .into_boxed();
+    let after = after.map(TenantId::uuid);
+    let query = if descending {
+        query
+            .filter(tenants::id.lt(after.unwrap_or(Uuid::max())))
+            .order(tenants::id.desc())
+    } else {
+        query
+            .filter(tenants::id.gt(after.unwrap_or(Uuid::nil())))
+            .order(tenants::id.asc())
+    };
+    query
         .load::<(TenantRow, Option<TenantSuspensionRow>)>(tx.connection())?
         .into_iter()
         .map(|(tenant, suspension)| tenant.into_domain(suspension))

@@ -1,6 +1,6 @@
 //! What becomes of clients: made, listed, read, paused, deleted, given new secrets.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Barrier;
 
 use chrono::TimeDelta;
@@ -22,10 +22,13 @@ fn redacted(value: &Value) -> Value {
             })
         }
         Value::Array(items) => items.iter().map(redacted).collect(),
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(name, value)| (name.clone(), redacted(value)))
-            .collect(),
+        Value::Object(fields) => {
+            let sorted: BTreeMap<_, _> = fields.iter().collect();
+            sorted
+                .into_iter()
+                .map(|(name, value)| (name.clone(), redacted(value)))
+                .collect()
+        }
         other => other.clone(),
     }
 }

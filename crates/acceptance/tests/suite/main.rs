@@ -5,6 +5,7 @@ mod authorization;
 mod bad_input_api;
 mod clients;
 mod concurrency;
+mod coverage;
 mod exactness;
 mod oauth;
 mod operations;

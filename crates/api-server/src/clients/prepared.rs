@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use grantor_domain::audit::{Action, Event, Events, Target};
 use grantor_domain::client::{ClientProfile, ClientSettings, ClientType, OwnerContact};
-use grantor_domain::ids::{ClientId, OrganizationId, RoleAssignmentId, TenantId};
+use grantor_domain::ids::{ClientId, OrganizationId, RoleAssignmentId, SecretId, TenantId};
 use grantor_domain::lifetime::AccessTokenLifetime;
 use grantor_domain::permission::Permission;
 use grantor_domain::role::{BuiltInRole, HeldRole};
@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 use super::for_the_log;
 use crate::Api;
 use crate::problem::Problem;
-use crate::secrets::{PreparedSecret, ShownSecret};
+use crate::secrets::{DRY_RUN_SECRET, PreparedSecret, ShownSecret};
 
 /// The credentials of a client, shown once.
 #[derive(Serialize, ToSchema)]
@@ -119,17 +119,26 @@ impl PreparedClient {
     }
 
     /// The secret, for its one showing.
-    pub fn show_secret(self, created_at: DateTime<Utc>) -> ShownSecret {
-        self.secret.show(created_at)
+    pub fn show_secret(self, created_at: DateTime<Utc>, dry_run: bool) -> ShownSecret {
+        self.secret.show(created_at, dry_run)
     }
 
-    /// The credentials, for their one showing.
-    pub fn show(self) -> ClientCredentials {
+    /// The credentials, for their one showing. A dry run shows no secret: nothing is left of it.
+    pub fn show(self, dry_run: bool) -> ClientCredentials {
         ClientCredentials {
             client_id: self.id.to_string(),
             allowed_scopes: self.settings.allowed_scopes.to_vec(),
-            client_secret: self.secret.into_value(),
+            client_secret: if dry_run {
+                DRY_RUN_SECRET.to_owned()
+            } else {
+                self.secret.into_value()
+            },
         }
+    }
+
+    /// The id of its secret.
+    pub fn secret_id(&self) -> SecretId {
+        self.secret.stored().id
     }
 }
 

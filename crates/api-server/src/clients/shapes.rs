@@ -1,16 +1,13 @@
 //! What clients look like on the wire: types of their own, never rows.
 
 use chrono::{DateTime, Utc};
-use grantor_domain::client::{
-    Client, ClientProfile, ClientSettings, ClientStatus, ClientType, OwnerContact,
-};
+use grantor_domain::client::{self, Client, OwnerContact};
 use grantor_domain::ids::ClientId;
 use grantor_domain::lifetime::AccessTokenLifetime;
 use grantor_domain::suspension::Pause;
 use grantor_domain::text::{ClientName, Description, EmailAddress, PersonName};
-use grantor_protocol::auth_method::TokenEndpointAuthMethod;
-use grantor_protocol::grant_type::GrantType;
-use grantor_protocol::scope::ScopeToken;
+use grantor_protocol::auth_method;
+use grantor_protocol::scope::{ScopeToken, Scopes};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -18,35 +15,46 @@ use utoipa::ToSchema;
 use crate::problem::Problem;
 use crate::requests::Fields;
 use crate::secrets::ShownSecret;
+use crate::words::{
+    ClientProfile, ClientStatus, ClientType, GrantType, PausedBy, TokenEndpointAuthMethod,
+};
 
 /// Whom to write to about a client.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = OwnerContact)]
 pub struct OwnerContactShape {
     /// Their name.
-    #[schema(example = "Operations", max_length = 100)]
+    #[schema(example = "Operations", min_length = 1, max_length = 100)]
     pub name: Option<String>,
     /// Their mail address.
-    #[schema(example = "operations@acme.example", max_length = 254)]
+    #[schema(example = "operations@acme.example", format = Email, max_length = 254)]
     pub email: String,
 }
 
-/// A client to be made.
-#[derive(Debug, Deserialize, ToSchema)]
+/// All that can be set of a client.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ClientSettings, example = json!({ "name": "Nightly export",
+    "description": "Exports orders to the warehouse",
+    "owner_contact": { "name": "Operations", "email": "operations@acme.example" } }))]
 pub struct ClientInput {
     /// Its name.
-    #[schema(example = "Nightly export", max_length = 100)]
+    #[schema(example = "Nightly export", min_length = 1, max_length = 100)]
     name: String,
     /// What it is for.
     #[serde(default)]
-    #[schema(example = "Exports orders to the warehouse", max_length = 1000)]
+    #[schema(
+        default = "",
+        example = "Exports orders to the warehouse",
+        max_length = 1000
+    )]
     description: String,
     /// Whom to write to about it.
     owner_contact: OwnerContactShape,
     /// The scopes that it may ask for.
     #[serde(default)]
-    #[schema(value_type = Vec<String>, example = json!(["orders.api:read"]), max_items = 100)]
+    #[schema(default = json!([]), example = json!(["orders.api:read"]), max_items = 100)]
     pub(super) allowed_scopes: Vec<String>,
     /// Whether a token request must name its scopes; if not, it gets all that are allowed.
     #[serde(default = "yes")]
@@ -56,10 +64,10 @@ pub struct ClientInput {
     #[serde(default = "default_lifetime")]
     #[schema(default = 3600, minimum = 60, maximum = 86400)]
     access_token_lifetime_seconds: i64,
-    /// How it authenticates: `client_secret_basic` or `client_secret_post`.
+    /// How it authenticates: by `client_secret_basic` or `client_secret_post`.
     #[serde(default = "default_method")]
-    #[schema(default = "client_secret_basic", example = "client_secret_basic")]
-    token_endpoint_auth_method: String,
+    #[schema(default = "client_secret_basic")]
+    token_endpoint_auth_method: TokenEndpointAuthMethod,
 }
 
 fn yes() -> bool {
@@ -70,15 +78,13 @@ fn default_lifetime() -> i64 {
     i64::from(AccessTokenLifetime::DEFAULT.seconds())
 }
 
-fn default_method() -> String {
+fn default_method() -> TokenEndpointAuthMethod {
     TokenEndpointAuthMethod::ClientSecretBasic
-        .as_str()
-        .to_owned()
 }
 
 impl ClientInput {
     /// Parses every field, and tells all that is wrong at once.
-    pub(super) fn verified(self) -> Result<ClientSettings, Problem> {
+    pub(super) fn verified(self) -> Result<client::ClientSettings, Problem> {
         let mut fields = Fields::default();
         let name = fields.parse("/name", self.name.as_str(), ClientName::parse);
         let description = fields.parse(
@@ -104,7 +110,7 @@ impl ClientInput {
         );
         let auth_method = fields.parse(
             "/token_endpoint_auth_method",
-            self.token_endpoint_auth_method.as_str(),
+            self.token_endpoint_auth_method,
             secret_method,
         );
         let scopes = parse_scopes(&mut fields, &self.allowed_scopes);
@@ -128,12 +134,12 @@ impl ClientInput {
         else {
             return Err(fields.into_problem());
         };
-        Ok(ClientSettings {
+        Ok(client::ClientSettings {
             name,
             description,
-            client_type: ClientType::Confidential,
-            profile: ClientProfile::Service,
-            grant_types: vec![GrantType::ClientCredentials],
+            client_type: client::ClientType::Confidential,
+            profile: client::ClientProfile::Service,
+            grant_types: vec![grantor_protocol::grant_type::GrantType::ClientCredentials],
             auth_method,
             allowed_scopes,
             require_requested_scopes: self.require_requested_scopes,
@@ -146,9 +152,32 @@ impl ClientInput {
     }
 }
 
+impl From<&client::ClientSettings> for ClientInput {
+    fn from(settings: &client::ClientSettings) -> Self {
+        Self {
+            name: settings.name.to_string(),
+            description: settings.description.to_string(),
+            owner_contact: (&settings.owner_contact).into(),
+            allowed_scopes: settings.allowed_scopes.to_vec(),
+            require_requested_scopes: settings.require_requested_scopes,
+            access_token_lifetime_seconds: settings.access_token_lifetime.seconds().into(),
+            token_endpoint_auth_method: settings.auth_method.into(),
+        }
+    }
+}
+
+impl From<&OwnerContact> for OwnerContactShape {
+    fn from(contact: &OwnerContact) -> Self {
+        Self {
+            name: contact.name.as_ref().map(ToString::to_string),
+            email: contact.email.to_string(),
+        }
+    }
+}
+
 const SCOPES_LIMIT: usize = 100;
 
-fn parse_scopes(fields: &mut Fields, scopes: &[String]) -> Option<grantor_protocol::scope::Scopes> {
+fn parse_scopes(fields: &mut Fields, scopes: &[String]) -> Option<Scopes> {
     if scopes.len() > SCOPES_LIMIT {
         fields.fault(
             "/allowed_scopes",
@@ -170,22 +199,28 @@ fn parse_scopes(fields: &mut Fields, scopes: &[String]) -> Option<grantor_protoc
     parsed.into_iter().collect()
 }
 
-fn secret_method(text: &str) -> Result<TokenEndpointAuthMethod, &'static str> {
-    match TokenEndpointAuthMethod::parse(text) {
-        Some(
-            method @ (TokenEndpointAuthMethod::ClientSecretBasic
-            | TokenEndpointAuthMethod::ClientSecretPost),
-        ) => Ok(method),
-        _ => Err("must be `client_secret_basic` or `client_secret_post`"),
+fn secret_method(
+    word: TokenEndpointAuthMethod,
+) -> Result<auth_method::TokenEndpointAuthMethod, &'static str> {
+    match word {
+        TokenEndpointAuthMethod::ClientSecretBasic => {
+            Ok(auth_method::TokenEndpointAuthMethod::ClientSecretBasic)
+        }
+        TokenEndpointAuthMethod::ClientSecretPost => {
+            Ok(auth_method::TokenEndpointAuthMethod::ClientSecretPost)
+        }
+        TokenEndpointAuthMethod::None => {
+            Err("must be `client_secret_basic` or `client_secret_post`: the client is confidential")
+        }
     }
 }
 
 /// A pause of a client.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Pause)]
 pub struct PauseOutput {
-    /// Whose pause it is: `tenant` or `operator`.
-    #[schema(example = "tenant")]
-    by: &'static str,
+    /// Whose pause it is.
+    by: PausedBy,
     /// Since when.
     since: DateTime<Utc>,
     /// Why.
@@ -195,6 +230,15 @@ pub struct PauseOutput {
 
 /// A client.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Client, example = json!({ "id": "cli_01kb2q3r4s5t6v7w8x9y0z1a2b",
+    "organization_id": "org_01kb2q3r4s5t6v7w8x9y0z1a2b", "name": "Nightly export",
+    "description": "Exports orders to the warehouse", "type": "confidential", "profile": "service",
+    "grant_types": ["client_credentials"], "token_endpoint_auth_method": "client_secret_basic",
+    "allowed_scopes": ["orders.api:read"], "require_requested_scopes": true,
+    "access_token_lifetime_seconds": 3600,
+    "owner_contact": { "name": "Operations", "email": "operations@acme.example" },
+    "status": "active", "pauses": [], "created_at": "2026-01-31T12:00:00Z",
+    "updated_at": "2026-01-31T12:00:00Z", "secret_updated_at": "2026-01-31T12:00:00Z", "revision": 2 }))]
 pub struct ClientOutput {
     /// Its id, which is also its OAuth `client_id`.
     #[schema(value_type = String, example = "cli_01kb2q3r4s5t6v7w8x9y0z1a2b")]
@@ -206,28 +250,25 @@ pub struct ClientOutput {
     name: String,
     /// What it is for.
     description: String,
-    /// `confidential`: it has a secret.
+    /// Whether it can keep a secret.
     #[serde(rename = "type")]
-    #[schema(example = "confidential")]
-    client_type: &'static str,
-    /// `service`: a machine that acts for itself.
-    #[schema(example = "service")]
-    profile: &'static str,
+    client_type: ClientType,
+    /// What kind of program it is.
+    profile: ClientProfile,
     /// The grants that it may use.
-    grant_types: Vec<&'static str>,
+    grant_types: Vec<GrantType>,
     /// How it authenticates.
-    #[schema(example = "client_secret_basic")]
-    token_endpoint_auth_method: &'static str,
+    token_endpoint_auth_method: TokenEndpointAuthMethod,
     /// The scopes that it may ask for.
     allowed_scopes: Vec<String>,
     /// Whether a token request must name its scopes.
     require_requested_scopes: bool,
     /// How long its access tokens live.
     access_token_lifetime_seconds: u32,
+    /// Whom to write to about it.
     owner_contact: OwnerContactShape,
-    /// `active` or `disabled`.
-    #[schema(example = "active")]
-    status: &'static str,
+    /// Whether it may act.
+    status: ClientStatus,
     /// Why it is disabled: each pause, by whom. Any one of them suffices.
     pauses: Vec<PauseOutput>,
     /// When it was made.
@@ -235,8 +276,9 @@ pub struct ClientOutput {
     /// When it or what hangs on it last changed.
     updated_at: DateTime<Utc>,
     /// When it last got a new secret.
+    #[schema(required = true)]
     secret_updated_at: Option<DateTime<Utc>>,
-    /// Counts its changes.
+    /// Counts its changes; the `ETag` is made of it.
     revision: i64,
 }
 
@@ -247,15 +289,6 @@ pub struct CreatedClient {
     pub(super) client: ClientOutput,
     /// Shown this once.
     pub(super) secret: ShownSecret,
-}
-
-/// One page of clients.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ClientPage {
-    /// The clients, in the order of their making.
-    pub(super) items: Vec<ClientOutput>,
-    /// What to send as `cursor` for the next page; `null` on the last one.
-    pub(super) next_cursor: Option<String>,
 }
 
 impl From<&Client> for ClientOutput {
@@ -277,32 +310,22 @@ impl From<&Client> for ClientOutput {
             organization_id: client.organization.to_string(),
             name: settings.name.to_string(),
             description: settings.description.to_string(),
-            client_type: settings.client_type.as_str(),
-            profile: settings.profile.as_str(),
+            client_type: settings.client_type.into(),
+            profile: settings.profile.into(),
             grant_types: settings
                 .grant_types
                 .iter()
-                .map(|grant| grant.as_str())
+                .map(|grant| GrantType::from(*grant))
                 .collect(),
-            token_endpoint_auth_method: settings.auth_method.as_str(),
+            token_endpoint_auth_method: settings.auth_method.into(),
             allowed_scopes: settings.allowed_scopes.to_vec(),
             require_requested_scopes: settings.require_requested_scopes,
             access_token_lifetime_seconds: settings.access_token_lifetime.seconds(),
-            owner_contact: OwnerContactShape {
-                name: settings
-                    .owner_contact
-                    .name
-                    .as_ref()
-                    .map(ToString::to_string),
-                email: settings.owner_contact.email.to_string(),
-            },
-            status: match client.status() {
-                ClientStatus::Active => "active",
-                ClientStatus::Disabled => "disabled",
-            },
-            pauses: pause("tenant", &suspension.by_tenant)
+            owner_contact: (&settings.owner_contact).into(),
+            status: client.status().into(),
+            pauses: pause(PausedBy::Tenant, &suspension.by_tenant)
                 .into_iter()
-                .chain(pause("operator", &suspension.by_operator))
+                .chain(pause(PausedBy::Operator, &suspension.by_operator))
                 .collect(),
             created_at: client.created_at,
             updated_at: client.updated_at,
@@ -313,7 +336,7 @@ impl From<&Client> for ClientOutput {
 }
 
 /// A client as the log of record shows it: every setting, and never a secret.
-pub fn for_the_log(settings: &ClientSettings) -> Value {
+pub fn for_the_log(settings: &client::ClientSettings) -> Value {
     json!({
         "name": settings.name.as_str(),
         "description": settings.description.as_str(),

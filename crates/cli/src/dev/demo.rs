@@ -7,19 +7,16 @@ use grantor_api_server::Api;
 use grantor_api_server::bootstrap::replace_secret;
 use grantor_api_server::clients::prepared::{PreparedClient, service};
 use grantor_api_server::problem::Problem;
-use grantor_domain::audit::{Action, Actor, Event, Events, Origin, Target};
+use grantor_api_server::tenants::prepared::PreparedTenant;
+use grantor_domain::audit::{Action, Actor, Event, Origin, Target};
 use grantor_domain::client::OwnerContact;
-use grantor_domain::ids::{ClientId, MemberId, ResourceServerId, RoleAssignmentId, TenantId};
+use grantor_domain::ids::{ClientId, MemberId, ResourceServerId, TenantId};
 use grantor_domain::member::NewMember;
 use grantor_domain::resource_server::{PrivateServerKey, ResourceServer, Verification};
-use grantor_domain::role::{BuiltInRole, HeldRole};
-use grantor_domain::tenant::{NewTenant, default_issuer};
+use grantor_domain::role::BuiltInRole;
 use grantor_domain::text::{Description, EmailAddress, OrganizationName, PersonName};
 use grantor_protocol::scope::{ScopeToken, Scopes};
-use grantor_storage::role_assignments::Holder;
-use grantor_storage::{
-    Change, ReadTx, Scope, clients, members, resource_servers, role_assignments, tenants,
-};
+use grantor_storage::{Change, ReadTx, Scope, clients, resource_servers, tenants};
 use serde_json::json;
 
 use crate::dev::folder::Folder;
@@ -160,26 +157,18 @@ fn orders(api: &Api, checker: ClientId) -> Result<ResourceServer, Problem> {
 
 async fn make(api: &Api, folder: &Folder) -> Result<Demo, Failure> {
     let ours = |_: &dyn std::fmt::Debug| Problem::Internal;
-    let id: TenantId = api.new_id()?;
-    let tenant = NewTenant {
-        id,
-        name: OrganizationName::parse("Demo").map_err(|error| ours(&error))?,
-        issuer: default_issuer(&api.issuer_base, id).map_err(|error| ours(&error))?,
-        is_platform: false,
-        root_organization: api.new_id()?,
-    };
-    let email = EmailAddress::parse("admin@demo.example").map_err(|error| ours(&error))?;
-    let name = PersonName::parse("Demo administrator").map_err(|error| ours(&error))?;
-    let contact = OwnerContact {
-        name: Some(name.clone()),
-        email: email.clone(),
-    };
     let owner = NewMember {
         id: api.new_id::<MemberId>()?,
-        name,
-        email,
+        name: PersonName::parse("Demo administrator").map_err(|error| ours(&error))?,
+        email: EmailAddress::parse("admin@demo.example").map_err(|error| ours(&error))?,
     };
-    let owner_role: RoleAssignmentId = api.new_id()?;
+    let contact = OwnerContact {
+        name: Some(owner.name.clone()),
+        email: owner.email.clone(),
+    };
+    let name = OrganizationName::parse("Demo").map_err(|error| ours(&error))?;
+    let prepared = PreparedTenant::new(api, name, owner, false)?;
+    let (id, root) = (prepared.tenant.id, prepared.tenant.root_organization);
 
     let scopes = Scopes::parse(&format!("{READ} {WRITE}")).map_err(|error| ours(&error))?;
     let admin =
@@ -208,18 +197,10 @@ async fn make(api: &Api, folder: &Folder) -> Result<Demo, Failure> {
         .authority
         .database()
         .change(Scope::Platform(Some(id)), origin, api.now(), move |tx| {
-            tenants::insert(tx, &tenant)?;
-            members::insert(tx, id, &owner)?;
-            let held = HeldRole {
-                role: BuiltInRole::Owner,
-                organization: tenant.root_organization,
-            };
-            role_assignments::insert(tx, id, owner_role, Holder::Member(owner.id), held)?;
-            let created = Event::new(id, Action::TenantCreated, Target::Tenant(id))
-                .after(json!({ "name": tenant.name.as_str(), "issuer": tenant.issuer.as_str() }));
-            let mut events = Events::from(created);
+            prepared.insert(tx)?;
+            let mut events = prepared.events(id);
             for client in [&admin, &machine, &checker] {
-                client.insert(tx, id, tenant.root_organization)?;
+                client.insert(tx, id, root)?;
                 events = events.then(client.events(id));
             }
             resource_servers::insert(tx, id, &orders)?;
@@ -232,7 +213,7 @@ async fn make(api: &Api, folder: &Folder) -> Result<Demo, Failure> {
                 .after(json!({ "key": orders.key.as_str(), "identifier": orders.identifier })),
             );
             let shown = |client: PreparedClient| {
-                let credentials = client.show();
+                let credentials = client.show(false);
                 DemoClient {
                     id: credentials.client_id,
                     secret: Some(credentials.client_secret),

@@ -216,12 +216,12 @@ impl Site {
             entropy: entropy(),
         });
         wait_for(partitions::keep(&database, SystemClock.now())).unwrap();
-        let api = Api {
-            authority: Authority::new(database.clone(), TestDatabase::keyring()),
-            clock: Arc::new(SystemClock),
-            base: "http://127.0.0.1:8080".to_owned(),
-            issuer_base: BASE.to_owned(),
-        };
+        let api = Api::new(
+            Authority::new(database.clone(), TestDatabase::keyring()),
+            Arc::new(SystemClock),
+            "http://127.0.0.1:8080",
+            BASE,
+        );
         let Ok(Outcome::Done(made)) = wait_for(bootstrap(&api)) else {
             panic!("no bootstrap");
         };

@@ -1,0 +1,290 @@
+//! A call whose caller is known and may make it, as handlers get it.
+
+use std::rc::Rc;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use grantor_domain::access::{AccessRefusal, Caller, Reach};
+use grantor_domain::audit::{Action, Event, Events, Origin, Target};
+use grantor_domain::ids::{OrganizationId, TenantId};
+use grantor_domain::permission::Permission;
+use grantor_storage::{
+    Change, ChangeTx, Database, ReadTx, Reads, Scope, StorageError, organizations,
+};
+use serde_json::{Value, json};
+
+use crate::Api;
+use crate::answer::Answer;
+use crate::incoming::Incoming;
+use crate::operation::Facts;
+use crate::problem::{FieldFault, Problem};
+use crate::repeat::Repeat;
+use crate::requests::{Condition, IdempotencyKey, ListQuery, ListRules, Query};
+
+/// A call as handlers get it.
+pub struct Call {
+    /// Who acts, where, and on what condition: what goes into the transaction.
+    pub acting: Acting,
+    /// What the operation is declared to be.
+    pub facts: Rc<Facts>,
+    /// Who calls and from where, for the log of record.
+    pub origin: Origin,
+    /// When the call came.
+    pub now: DateTime<Utc>,
+    /// The parameters of the query.
+    pub query: Query,
+    /// The key under which the answer is kept for a retry.
+    pub key: Option<IdempotencyKey>,
+    /// What two requests with one key must have in common.
+    pub essence: Vec<u8>,
+    /// The request itself.
+    pub incoming: Incoming,
+}
+
+/// Who acts, where, and on what condition.
+#[derive(Debug, Clone)]
+pub struct Acting {
+    /// The tenant that the call is about.
+    pub tenant: TenantId,
+    /// Who calls.
+    pub caller: Caller,
+    /// The permission that let them.
+    pub permission: Option<Permission>,
+    /// What `If-Match` demands.
+    pub condition: Condition,
+    /// Whether nothing must come of it.
+    pub dry_run: bool,
+}
+
+/// Why a transaction of a handler comes to nothing.
+#[derive(Debug)]
+pub enum Stop {
+    /// Something is wrong. Everything is rolled back.
+    Problem(Problem),
+    /// A rule refuses it to this caller. Everything is rolled back but the event that tells of it (`audit_1`).
+    Refused(Problem, Box<Event>),
+}
+
+impl<E: Into<Problem>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Problem(error.into())
+    }
+}
+
+impl Stop {
+    /// A rule refuses it to this caller.
+    pub fn refused(problem: Problem, event: Event) -> Self {
+        Self::Refused(problem, Box::new(event))
+    }
+}
+
+/// What a handler's transaction comes to.
+pub type Outcome<A> = Result<Change<Answer<A>>, Stop>;
+
+impl Call {
+    /// Where everything is.
+    pub fn api(&self) -> &Api {
+        &self.incoming.api
+    }
+
+    /// The tenant that the call is about.
+    pub fn tenant(&self) -> TenantId {
+        self.acting.tenant
+    }
+
+    /// An id out of the path. What is no id is told like an unknown one (`tenant_1`).
+    pub fn id<T: FromStr>(&self, name: &str) -> Result<T, Problem> {
+        self.text(name).parse().map_err(|_| Problem::NotFound)
+    }
+
+    /// A parameter of the path as it stands there.
+    pub fn text(&self, name: &str) -> &str {
+        self.incoming
+            .path
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map_or("", |(_, value)| value.as_str())
+    }
+
+    /// The page of the list that is asked for.
+    pub fn page(&self) -> Result<ListQuery, Problem> {
+        const ANY: &ListRules = &ListRules {
+            filters: &[],
+            sorts: &[],
+        };
+        let list = format!("{} of {}", self.facts.id, self.tenant());
+        let keyring = self.api().authority.keyring();
+        self.facts
+            .list
+            .unwrap_or(ANY)
+            .read(&self.query, &list, keyring)
+    }
+
+    /// The address of something below the API's base.
+    pub fn address(&self, path: &str) -> String {
+        format!("{}{path}", self.api().base)
+    }
+
+    fn database(&self) -> Database {
+        let database = self.api().authority.database();
+        if self.facts.urgent {
+            database.reserved()
+        } else {
+            database.clone()
+        }
+    }
+
+    /// Reads of the tenant that the call is about.
+    pub async fn read<T, F>(&self, work: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut ReadTx<'_>, &Acting) -> Result<T, Stop> + Send + 'static,
+    {
+        self.read_in(Scope::Tenant(self.tenant()), work).await
+    }
+
+    /// Reads.
+    pub async fn read_in<T, F>(&self, scope: Scope, work: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut ReadTx<'_>, &Acting) -> Result<T, Stop> + Send + 'static,
+    {
+        let acting = self.acting.clone();
+        let found = self
+            .database()
+            .read(scope, move |tx: &mut ReadTx<'_>| work(tx, &acting))
+            .await;
+        match found {
+            Ok(found) => Ok(found),
+            Err(Stop::Problem(problem)) => Err(problem),
+            // audit_1: the refusal of somebody who is known leaves an event, or is not told.
+            Err(Stop::Refused(problem, event)) => {
+                let scope = Scope::Tenant(self.acting.caller.tenant);
+                self.database()
+                    .change(scope, self.origin.clone(), self.now, move |_tx| {
+                        Ok::<_, StorageError>(Change::made((), *event))
+                    })
+                    .await?;
+                Err(problem)
+            }
+        }
+    }
+
+    /// Changes something of the tenant that the call is about.
+    pub async fn change<A, F>(self, work: F) -> Result<Answer<A>, Problem>
+    where
+        A: 'static,
+        F: FnOnce(&mut ChangeTx<'_>, &Acting) -> Outcome<A> + Send + 'static,
+    {
+        let scope = Scope::Tenant(self.tenant());
+        self.change_in(scope, work).await
+    }
+
+    /// Changes something: with its events, once for one `Idempotency-Key`, and without effect in a dry run.
+    pub async fn change_in<A, F>(self, scope: Scope, work: F) -> Result<Answer<A>, Problem>
+    where
+        A: 'static,
+        F: FnOnce(&mut ChangeTx<'_>, &Acting) -> Outcome<A> + Send + 'static,
+    {
+        let database = self.database().rehearsing(self.acting.dry_run);
+        let repeat = Repeat::of(&self);
+        let Self {
+            acting,
+            origin,
+            now,
+            ..
+        } = self;
+        database
+            .change(scope, origin, now, move |tx| {
+                if let Some(repeat) = &repeat
+                    && let Some(repeated) = repeat.find(tx, acting.tenant)?
+                {
+                    return Ok(repeated);
+                }
+                match work(tx, &acting) {
+                    Ok(Change::Made(answer, events)) => {
+                        if let Some(repeat) = &repeat {
+                            repeat.keep(tx, answer.kept())?;
+                        }
+                        Ok(Change::Made(Ok(answer), events))
+                    }
+                    Ok(Change::Nothing(answer)) => Ok(Change::Nothing(Ok(answer))),
+                    Ok(Change::Refused(_, events)) => {
+                        Ok(Change::Refused(Err(Problem::Internal), events))
+                    }
+                    Err(Stop::Problem(problem)) => Err(problem),
+                    Err(Stop::Refused(problem, event)) => {
+                        Ok(Change::Refused(Err(problem), Events::from(*event)))
+                    }
+                }
+            })
+            .await?
+    }
+}
+
+impl Acting {
+    /// Refuses when the caller's permission doesn't reach to an organization (`role_2`): then what lies there
+    /// is not to be seen.
+    pub fn reach(&self, tx: &mut impl Reads, organization: OrganizationId) -> Result<(), Stop> {
+        let Some(permission) = self.permission else {
+            return Ok(());
+        };
+        // Whoever may look at any tenant holds it over that tenant's whole tree too.
+        if self.caller.tenant != self.tenant || self.caller.tops(permission) == Reach::Everything {
+            return Ok(());
+        }
+        let path = organizations::path(tx, self.tenant, organization)?;
+        self.caller.may_in(permission, &path).map_err(|_| {
+            let why =
+                json!({ "reason": "another organization", "permission": permission.as_str() });
+            let target = Target::Organization(organization);
+            Stop::refused(Problem::NotFound, refusal_event(&self.caller, target, why))
+        })
+    }
+
+    /// The organizations that the caller's permission reaches to; nothing when it is all of them.
+    pub fn visible(
+        &self,
+        tx: &mut impl Reads,
+    ) -> Result<Option<Vec<OrganizationId>>, StorageError> {
+        let Some(permission) = self.permission else {
+            return Ok(None);
+        };
+        match self.caller.tops(permission) {
+            Reach::Everything => Ok(None),
+            Reach::Subtrees(tops) => {
+                let tops: Vec<_> = tops.into_iter().collect();
+                organizations::subtree(tx, self.tenant, &tops).map(Some)
+            }
+        }
+    }
+
+    /// Stops with the refusal of a rule.
+    pub fn refuse(&self, refusal: AccessRefusal) -> Stop {
+        let (problem, why) = match refusal {
+            AccessRefusal::ForeignTenant => {
+                (Problem::NotFound, json!({ "reason": "another tenant" }))
+            }
+            AccessRefusal::MissingPermission(permission) => (
+                Problem::Forbidden(permission),
+                json!({ "missing_permission": permission.as_str() }),
+            ),
+        };
+        let target = Target::Client(self.caller.client);
+        Stop::refused(problem, refusal_event(&self.caller, target, why))
+    }
+}
+
+/// The event of a refusal stands in the log of the tenant whose actor was refused.
+pub fn refusal_event(caller: &Caller, target: Target, why: Value) -> Event {
+    Event::new(caller.tenant, Action::AccessRefused, target).after(why)
+}
+
+/// Demands that the name typed to confirm is the very name.
+pub fn confirm(typed: Option<&str>, name: &str, place: FieldFault) -> Result<(), Problem> {
+    if typed == Some(name) {
+        Ok(())
+    } else {
+        Err(Problem::ConfirmationMismatch(place))
+    }
+}

@@ -1,0 +1,149 @@
+//! The schema of a type, and of every type that it mentions, as the OpenAPI document holds them.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
+
+type Mentioned = Vec<(String, RefOr<Schema>)>;
+
+/// The schema of one type.
+#[derive(Clone)]
+pub struct SchemaOf {
+    /// Its name in the document.
+    pub name: Cow<'static, str>,
+    own: fn() -> RefOr<Schema>,
+    mentioned: fn(&mut Mentioned),
+    shape: fn(Value) -> Value,
+}
+
+impl fmt::Debug for SchemaOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SchemaOf({})", self.name)
+    }
+}
+
+impl SchemaOf {
+    /// The schema of a type as it is.
+    pub fn new<T: ToSchema>() -> Self {
+        Self {
+            name: T::name(),
+            own: T::schema,
+            mentioned: T::schemas,
+            shape: |schema| schema,
+        }
+    }
+
+    /// The schema of a merge patch (RFC 7396) of a type: nothing need be there, and `null` stands for the
+    /// default of what has one.
+    pub fn patch_of<T: ToSchema>() -> Self {
+        Self {
+            name: format!("{}Patch", T::name()).into(),
+            shape: patch,
+            ..Self::new::<T>()
+        }
+    }
+
+    /// A reference to it.
+    pub fn reference(&self) -> Value {
+        json!({ "$ref": format!("#/components/schemas/{}", self.name) })
+    }
+
+    /// Adds it, and all that it mentions, to the schemas of a document.
+    pub fn add_to(&self, schemas: &mut Map<String, Value>) {
+        let mut mentioned = Vec::new();
+        (self.mentioned)(&mut mentioned);
+        for (name, schema) in mentioned {
+            schemas
+                .entry(name)
+                .or_insert_with(|| serde_json::to_value(schema).unwrap_or_default());
+        }
+        let own = serde_json::to_value((self.own)()).unwrap_or_default();
+        schemas.insert(self.name.to_string(), (self.shape)(own));
+    }
+}
+
+fn patch(mut schema: Value) -> Value {
+    let required: Vec<String> = schema
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
+    let Some(object) = schema.as_object_mut() else {
+        return schema;
+    };
+    object.remove("required");
+    object.remove("example");
+    object.insert(
+        "description".to_owned(),
+        json!("What is to be changed (RFC 7396): what is absent stays as it is, and `null` restores the default."),
+    );
+    if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
+        for (name, property) in properties {
+            if required.contains(name) {
+                continue;
+            }
+            let Some(property) = property.as_object_mut() else {
+                continue;
+            };
+            property.remove("default");
+            if let Some(Value::String(kind)) = property.get("type") {
+                let nullable = json!([kind, "null"]);
+                property.insert("type".to_owned(), nullable);
+            } else if let Some(reference) = property.remove("$ref") {
+                property.insert(
+                    "oneOf".to_owned(),
+                    json!([{ "type": "null" }, { "$ref": reference }]),
+                );
+            }
+        }
+    }
+    schema
+}
+
+/// One page of a list.
+#[derive(Debug, serde::Serialize)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// What to send as `cursor` for the next page.
+    pub next_cursor: Option<String>,
+}
+
+impl<T: ToSchema> PartialSchema for Page<T> {
+    fn schema() -> RefOr<Schema> {
+        use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Ref, SchemaType, Type};
+        let cursor = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+            .description(Some(
+                "What to send as `cursor` for the next page; `null` on the last one.",
+            ));
+        ObjectBuilder::new()
+            .description(Some("One page of a list."))
+            .property(
+                "items",
+                ArrayBuilder::new().items(Ref::from_schema_name(T::name())),
+            )
+            .required("items")
+            .property("next_cursor", cursor)
+            .required("next_cursor")
+            .into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for Page<T> {
+    fn name() -> Cow<'static, str> {
+        format!("{}Page", T::name()).into()
+    }
+
+    fn schemas(schemas: &mut Mentioned) {
+        T::schemas(schemas);
+        schemas.push((T::name().into_owned(), T::schema()));
+    }
+}

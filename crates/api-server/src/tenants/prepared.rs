@@ -1,0 +1,95 @@
+//! A tenant about to be made: with its root organization, its first owner and, on request, a client that
+//! administers it.
+
+use grantor_domain::audit::{Action, Event, Events, Target};
+use grantor_domain::client::OwnerContact;
+use grantor_domain::ids::{RoleAssignmentId, TenantId};
+use grantor_domain::member::NewMember;
+use grantor_domain::role::{BuiltInRole, HeldRole};
+use grantor_domain::tenant::{NewTenant, default_issuer};
+use grantor_domain::text::OrganizationName;
+use grantor_storage::role_assignments::Holder;
+use grantor_storage::{ChangeTx, StorageError, members, role_assignments, tenants};
+use serde_json::json;
+
+use crate::Api;
+use crate::clients::prepared::PreparedClient;
+use crate::problem::Problem;
+
+/// A tenant ready to be stored.
+pub struct PreparedTenant {
+    /// The tenant.
+    pub tenant: NewTenant,
+    /// Its first owner.
+    pub owner: NewMember,
+    owner_role: RoleAssignmentId,
+    /// The client that administers it.
+    pub admin: Option<PreparedClient>,
+}
+
+impl PreparedTenant {
+    /// Prepares a tenant.
+    pub fn new(
+        api: &Api,
+        name: OrganizationName,
+        owner: NewMember,
+        with_admin: bool,
+    ) -> Result<Self, Problem> {
+        let id: TenantId = api.new_id()?;
+        let issuer = default_issuer(&api.issuer_base, id).map_err(|error| {
+            log::error!("the issuer of a new tenant is not valid: {error}");
+            Problem::Internal
+        })?;
+        let contact = OwnerContact {
+            name: Some(owner.name.clone()),
+            email: owner.email.clone(),
+        };
+        let admin = with_admin
+            .then(|| PreparedClient::with_role(api, "Administration", BuiltInRole::Admin, contact))
+            .transpose()?;
+        Ok(Self {
+            tenant: NewTenant {
+                id,
+                name,
+                issuer,
+                is_platform: false,
+                root_organization: api.new_id()?,
+            },
+            owner,
+            owner_role: api.new_id()?,
+            admin,
+        })
+    }
+
+    /// Stores it.
+    pub fn insert(&self, tx: &mut ChangeTx<'_>) -> Result<(), StorageError> {
+        let id = self.tenant.id;
+        tenants::insert(tx, &self.tenant)?;
+        members::insert(tx, id, &self.owner)?;
+        let held = HeldRole {
+            role: BuiltInRole::Owner,
+            organization: self.tenant.root_organization,
+        };
+        role_assignments::insert(tx, id, self.owner_role, Holder::Member(self.owner.id), held)?;
+        if let Some(admin) = &self.admin {
+            admin.insert(tx, id, self.tenant.root_organization)?;
+        }
+        Ok(())
+    }
+
+    /// That it was made, as it stands in the log of a tenant.
+    pub fn created(&self, log: TenantId) -> Event {
+        let particulars = json!({ "name": self.tenant.name.as_str(), "issuer": self.tenant.issuer.as_str(),
+            "owner": self.owner.id });
+        Event::new(log, Action::TenantCreated, Target::Tenant(self.tenant.id)).after(particulars)
+    }
+
+    /// What stands in its own log.
+    pub fn events(&self, id: TenantId) -> Events {
+        let created = Events::from(self.created(id));
+        match &self.admin {
+            Some(admin) => created.then(admin.events(id)),
+            None => created,
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The words of the API: named enums on the wire, each made from the domain's own.
+
+use grantor_domain::{client, resource_server, tenant};
+use grantor_protocol::{auth_method, grant_type};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $variant:ident = $word:literal),* $(,)? })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+        pub enum $name { $($(#[$of])* #[serde(rename = $word)] $variant),* }
+
+        impl $name {
+            /// All the words.
+            pub const WORDS: &[&str] = &[$($word),*];
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                // By way of a text, so that a number in its place is a wrong type and not a fault of syntax.
+                match String::deserialize(deserializer)?.as_str() {
+                    $($word => Ok(Self::$variant),)*
+                    other => Err(D::Error::unknown_variant(other, Self::WORDS)),
+                }
+            }
+        }
+    )*};
+}
+
+words! {
+    /// What to do when one of many fails.
+    OnFailure {
+        /// Go on with the next.
+        Continue = "continue",
+        /// Leave out what follows.
+        Stop = "stop",
+    }
+    /// Whether a client may act.
+    ClientStatus {
+        /// It may.
+        Active = "active",
+        /// It is disabled until enabled again.
+        Disabled = "disabled",
+    }
+    /// Whether a client can keep a secret.
+    ClientType {
+        /// It can, and authenticates.
+        Confidential = "confidential",
+    }
+    /// What kind of program a client is.
+    ClientProfile {
+        /// A machine that acts for itself.
+        Service = "service",
+    }
+    /// A grant of OAuth 2.
+    GrantType {
+        /// The client acts for itself.
+        ClientCredentials = "client_credentials",
+        /// A member lets the client act for them.
+        AuthorizationCode = "authorization_code",
+        /// The client goes on acting for them.
+        RefreshToken = "refresh_token",
+    }
+    /// How a client authenticates at the token server.
+    TokenEndpointAuthMethod {
+        /// By the header `Authorization: Basic`.
+        ClientSecretBasic = "client_secret_basic",
+        /// By fields of the form.
+        ClientSecretPost = "client_secret_post",
+        /// Not at all: it is public.
+        None = "none",
+    }
+    /// Whose pause it is.
+    PausedBy {
+        /// Somebody of the tenant.
+        Tenant = "tenant",
+        /// An operator.
+        Operator = "operator",
+    }
+    /// Whether a tenant may act.
+    TenantStatus {
+        /// It may.
+        Active = "active",
+        /// It issues nothing and takes no change.
+        Suspended = "suspended",
+    }
+    /// How a resource server checks tokens.
+    Verification {
+        /// It asks the token server about each: a pause or a revocation is seen at once.
+        Introspection = "introspection",
+        /// It verifies signatures alone: a pause is seen when the token expires, in 10 minutes at most.
+        Signature = "signature",
+    }
+}
+
+macro_rules! from_domain {
+    ($($name:ident from $domain:path { $($variant:ident),* $(,)? })*) => {$(
+        impl From<$domain> for $name {
+            fn from(word: $domain) -> Self {
+                use $domain as Domain;
+                match word { $(Domain::$variant => Self::$variant),* }
+            }
+        }
+    )*};
+}
+
+from_domain! {
+    ClientStatus from client::ClientStatus { Active, Disabled }
+    ClientType from client::ClientType { Confidential }
+    ClientProfile from client::ClientProfile { Service }
+    GrantType from grant_type::GrantType { ClientCredentials, AuthorizationCode, RefreshToken }
+    TokenEndpointAuthMethod from auth_method::TokenEndpointAuthMethod { ClientSecretBasic, ClientSecretPost, None }
+    TenantStatus from tenant::TenantStatus { Active, Suspended }
+    Verification from resource_server::Verification { Introspection, Signature }
+}
+
+impl From<Verification> for resource_server::Verification {
+    fn from(word: Verification) -> Self {
+        match word {
+            Verification::Introspection => Self::Introspection,
+            Verification::Signature => Self::Signature,
+        }
+    }
+}
