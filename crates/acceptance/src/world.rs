@@ -9,7 +9,9 @@ use grantor_authority::Authority;
 use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::ids::{ClientId, ResourceServerId, TenantId};
 use grantor_domain::lifetime::AccessTokenLifetime;
-use grantor_domain::resource_server::{PrivateServerKey, ResourceServer, Verification};
+use grantor_domain::resource_server::{
+    PrivateServerKey, ResourceServer, ServerIdentifier, Verification,
+};
 use grantor_domain::text::{Description, OrganizationName};
 use grantor_keys::Entropy;
 use grantor_protocol::scope::ScopeToken;
@@ -302,7 +304,7 @@ impl World {
                 self.entropy.as_ref() as &dyn Entropy,
             ),
             key: PrivateServerKey::parse("orders.api").expect("a key"),
-            identifier: "https://orders.example".to_owned(),
+            identifier: ServerIdentifier::parse("https://orders.example").expect("an identifier"),
             name: OrganizationName::parse("Orders").expect("a name"),
             verification,
             lifetime_cap,

@@ -51,6 +51,49 @@ impl PrivateServerKey {
     }
 }
 
+/// The identifier of a resource server: the audience of its tokens.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerIdentifier(String);
+
+/// Why an identifier was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ServerIdentifierError {
+    /// It is no absolute URI, or has what an audience must not have.
+    #[error(
+        "must be an absolute URI of at most 255 ASCII characters without a fragment, such as `https://orders.example`"
+    )]
+    NotAUri,
+    /// It is that of the management API.
+    #[error("`{MANAGEMENT_API_AUDIENCE}` is the management API; choose another")]
+    Reserved,
+}
+
+impl ServerIdentifier {
+    /// Parses an identifier (RFC 8707 §2: an absolute URI without a fragment).
+    pub fn parse(text: &str) -> Result<Self, ServerIdentifierError> {
+        let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"#\"<>\\^`{|}".contains(&byte);
+        let has_scheme = text.split_once(':').is_some_and(|(scheme, rest)| {
+            scheme.starts_with(|letter: char| letter.is_ascii_lowercase())
+                && scheme.bytes().all(|byte| {
+                    byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+.-".contains(&byte)
+                })
+                && !rest.is_empty()
+        });
+        if text.len() > 255 || !has_scheme || !text.bytes().all(is_plain) {
+            return Err(ServerIdentifierError::NotAUri);
+        }
+        if text == MANAGEMENT_API_AUDIENCE {
+            return Err(ServerIdentifierError::Reserved);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The identifier itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// How a resource server tells a good token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verification {
@@ -87,7 +130,7 @@ pub struct ResourceServer {
     /// What stands before the colon in its scopes.
     pub key: PrivateServerKey,
     /// Its audience.
-    pub identifier: String,
+    pub identifier: ServerIdentifier,
     /// Its name.
     pub name: OrganizationName,
     /// How it tells a good token.
@@ -170,7 +213,10 @@ impl Catalogue {
     /// Whether a client may introspect a token for these audiences.
     pub fn may_introspect(&self, client: ClientId, audiences: &[String]) -> bool {
         self.servers.iter().any(|server| {
-            server.introspectors.contains(&client) && audiences.contains(&server.identifier)
+            server.introspectors.contains(&client)
+                && audiences
+                    .iter()
+                    .any(|audience| audience == server.identifier.as_str())
         })
     }
 }
@@ -196,7 +242,7 @@ pub(crate) mod tests {
         ResourceServer {
             id: ResourceServerId::from_uuid(Uuid::from_u128(1)),
             key: PrivateServerKey::parse("orders.api").unwrap(),
-            identifier: "https://orders.example".into(),
+            identifier: ServerIdentifier::parse("https://orders.example").unwrap(),
             name: OrganizationName::parse("Orders").unwrap(),
             verification,
             lifetime_cap: cap.map(|seconds| AccessTokenLifetime::from_seconds(seconds).unwrap()),
@@ -259,6 +305,42 @@ pub(crate) mod tests {
         assert_eq!(
             catalogue.reach(&scopes).audiences,
             ["urn:grantor:api", "https://orders.example"]
+        );
+    }
+
+    #[test]
+    fn an_identifier_is_an_absolute_uri_without_fragment() {
+        for good in [
+            "https://orders.example",
+            "urn:orders",
+            "https://a.example/v1?x=1",
+        ] {
+            assert_eq!(ServerIdentifier::parse(good).unwrap().as_str(), good);
+        }
+        let long = format!("https://{}", "a".repeat(248));
+        for bad in [
+            "",
+            "orders",
+            "https:",
+            "://x",
+            "HTTPS://x",
+            "1a:b",
+            "https://a#b",
+            "https://a b",
+            "https://ü.example",
+            "https://a\n",
+            "urn:<x>",
+            &long,
+        ] {
+            assert_eq!(
+                ServerIdentifier::parse(bad),
+                Err(ServerIdentifierError::NotAUri),
+                "{bad}"
+            );
+        }
+        assert_eq!(
+            ServerIdentifier::parse("urn:grantor:api"),
+            Err(ServerIdentifierError::Reserved)
         );
     }
 

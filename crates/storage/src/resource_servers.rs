@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use grantor_domain::ids::{ClientId, ResourceServerId, TenantId};
 use grantor_domain::lifetime::AccessTokenLifetime;
-use grantor_domain::resource_server::{Catalogue, PrivateServerKey, ResourceServer, Verification};
+use grantor_domain::resource_server::{
+    Catalogue, PrivateServerKey, ResourceServer, ServerIdentifier, Verification,
+};
 use grantor_domain::text::{Description, OrganizationName};
 use grantor_protocol::scope::ScopeToken;
 use uuid::Uuid;
@@ -34,7 +36,7 @@ pub struct StoredResourceServer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceServerSettings {
     /// Its audience.
-    pub identifier: String,
+    pub identifier: ServerIdentifier,
     /// Its name.
     pub name: OrganizationName,
     /// How it tells a good token.
@@ -83,7 +85,11 @@ impl ServerRow {
             server: ResourceServer {
                 id: ResourceServerId::from_uuid(self.id),
                 key: stored::parsed("resource server's key", &self.key, PrivateServerKey::parse)?,
-                identifier: self.identifier,
+                identifier: stored::parsed(
+                    "resource server's identifier",
+                    &self.identifier,
+                    ServerIdentifier::parse,
+                )?,
                 name: stored::parsed(
                     "resource server's name",
                     &self.name,
@@ -122,7 +128,7 @@ pub fn insert(
             resource_servers::tenant_id.eq(tenant.uuid()),
             resource_servers::id.eq(server.id.uuid()),
             resource_servers::key.eq(server.key.as_str()),
-            resource_servers::identifier.eq(&server.identifier),
+            resource_servers::identifier.eq(server.identifier.as_str()),
             resource_servers::name.eq(server.name.as_str()),
             resource_servers::verification.eq(server.verification.as_str()),
             resource_servers::lifetime_cap_seconds.eq(cap_column(server.lifetime_cap)),
@@ -180,7 +186,7 @@ pub fn update(
 ) -> Result<bool, StorageError> {
     let updated = diesel::update(resource_servers::table.find((tenant.uuid(), id.uuid())))
         .set((
-            resource_servers::identifier.eq(&settings.identifier),
+            resource_servers::identifier.eq(settings.identifier.as_str()),
             resource_servers::name.eq(settings.name.as_str()),
             resource_servers::verification.eq(settings.verification.as_str()),
             resource_servers::lifetime_cap_seconds.eq(cap_column(settings.lifetime_cap)),

@@ -12,7 +12,9 @@ use grantor_domain::audit::{Action, Actor, Event, Origin, Target};
 use grantor_domain::client::OwnerContact;
 use grantor_domain::ids::{ClientId, MemberId, ResourceServerId, TenantId};
 use grantor_domain::member::NewMember;
-use grantor_domain::resource_server::{PrivateServerKey, ResourceServer, Verification};
+use grantor_domain::resource_server::{
+    PrivateServerKey, ResourceServer, ServerIdentifier, Verification,
+};
 use grantor_domain::role::BuiltInRole;
 use grantor_domain::text::{Description, EmailAddress, OrganizationName, PersonName};
 use grantor_protocol::scope::{ScopeToken, Scopes};
@@ -144,7 +146,8 @@ fn orders(api: &Api, checker: ClientId) -> Result<ResourceServer, Problem> {
     Ok(ResourceServer {
         id: api.new_id::<ResourceServerId>()?,
         key: PrivateServerKey::parse("orders.api").map_err(|error| ours(&error))?,
-        identifier: "https://orders.example".to_owned(),
+        identifier: ServerIdentifier::parse("https://orders.example")
+            .map_err(|error| ours(&error))?,
         name: OrganizationName::parse("Orders").map_err(|error| ours(&error))?,
         verification: Verification::Introspection,
         lifetime_cap: None,
@@ -210,7 +213,9 @@ async fn make(api: &Api, folder: &Folder) -> Result<Demo, Failure> {
                     Action::ResourceServerCreated,
                     Target::ResourceServer(orders.id),
                 )
-                .after(json!({ "key": orders.key.as_str(), "identifier": orders.identifier })),
+                .after(
+                    json!({ "key": orders.key.as_str(), "identifier": orders.identifier.as_str() }),
+                ),
             );
             let shown = |client: PreparedClient| {
                 let credentials = client.show(false);

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use grantor_domain::ids::{ResourceServerId, TenantId};
 use grantor_domain::lifetime::AccessTokenLifetime;
-use grantor_domain::resource_server::{PrivateServerKey, ResourceServer, Verification};
+use grantor_domain::resource_server::{
+    PrivateServerKey, ResourceServer, ServerIdentifier, Verification,
+};
 use grantor_domain::text::{Description, OrganizationName};
 use grantor_protocol::scope::ScopeToken;
 use grantor_storage::resource_servers::{
@@ -39,7 +41,8 @@ fn make(fixture: &Fixture, tenant: TenantId, key: &str) -> Result<ResourceServer
     let server = ResourceServer {
         id: fixture.id(),
         key: PrivateServerKey::parse(key).unwrap(),
-        identifier: format!("https://{key}.example"),
+        identifier: ServerIdentifier::parse(&format!("https://{key}.example"))
+            .expect("an identifier"),
         name: OrganizationName::parse("Server").unwrap(),
         verification: Verification::Introspection,
         lifetime_cap: None,
@@ -97,7 +100,7 @@ fn an_update_writes_all_settings_and_leaves_scopes_alone() {
     let mut orders = make(&fixture, home, "orders.api").unwrap();
     let bills = make(&fixture, home, "bills.api").unwrap();
     let settings = ResourceServerSettings {
-        identifier: "urn:orders".to_owned(),
+        identifier: ServerIdentifier::parse("urn:orders").expect("an identifier"),
         name: OrganizationName::parse("All orders").unwrap(),
         verification: Verification::Signature,
         lifetime_cap: Some(AccessTokenLifetime::from_seconds(300).unwrap()),
@@ -133,7 +136,7 @@ fn an_update_writes_all_settings_and_leaves_scopes_alone() {
         !update(
             fixture.id(),
             &ResourceServerSettings {
-                identifier: "urn:x".to_owned(),
+                identifier: ServerIdentifier::parse("urn:x").expect("an identifier"),
                 ..uncapped
             }
         )

@@ -7,7 +7,9 @@ use diesel::sql_types::Text;
 use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::ids::{TenantId, TokenId};
 use grantor_domain::member::NewMember;
-use grantor_domain::resource_server::{PrivateServerKey, ResourceServer, Verification};
+use grantor_domain::resource_server::{
+    PrivateServerKey, ResourceServer, ServerIdentifier, Verification,
+};
 use grantor_domain::role::{BuiltInRole, HeldRole};
 use grantor_domain::suspension::Position;
 use grantor_domain::tenant::NewTenant;
@@ -71,7 +73,7 @@ fn fill(fixture: &Fixture, tenant: &NewTenant) {
     let server = ResourceServer {
         id: fixture.id(),
         key: PrivateServerKey::parse("orders.api").unwrap(),
-        identifier: "https://orders.example".to_owned(),
+        identifier: ServerIdentifier::parse("https://orders.example").expect("an identifier"),
         name: OrganizationName::parse("Orders").unwrap(),
         verification: Verification::Introspection,
         lifetime_cap: None,

@@ -13,7 +13,9 @@ use grantor_api_server::bootstrap::{Outcome, bootstrap};
 use grantor_authority::Authority;
 use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::ids::{ClientId, ResourceServerId, TenantId};
-use grantor_domain::resource_server::{PrivateServerKey, ResourceServer, Verification};
+use grantor_domain::resource_server::{
+    PrivateServerKey, ResourceServer, ServerIdentifier, Verification,
+};
 use grantor_domain::text::{Description, OrganizationName};
 use grantor_protocol::scope::ScopeToken;
 use grantor_server_kit::{Clock as _, SystemClock};
@@ -533,7 +535,7 @@ fn orders_api(database: &Database, tenant: &str, checker: &Credentials) {
     let server = ResourceServer {
         id: builders::id_at::<ResourceServerId>(now, database.entropy().as_ref()),
         key: PrivateServerKey::parse("orders.api").unwrap(),
-        identifier: "https://orders.example".to_owned(),
+        identifier: ServerIdentifier::parse("https://orders.example").expect("an identifier"),
         name: OrganizationName::parse("Orders").unwrap(),
         verification: Verification::Introspection,
         lifetime_cap: None,
