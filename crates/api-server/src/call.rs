@@ -208,7 +208,14 @@ impl Call {
                         }
                         Ok(Change::Made(Ok(answer), events))
                     }
-                    Ok(Change::Nothing(answer)) => Ok(Change::Nothing(Ok(answer))),
+                    // That there was nothing to do is an answer too: a retry must not find something later.
+                    Ok(Change::Nothing(answer) | Change::Untouched(answer)) => match &repeat {
+                        Some(repeat) => {
+                            repeat.keep(tx, answer.kept())?;
+                            Ok(Change::Untouched(Ok(answer)))
+                        }
+                        None => Ok(Change::Nothing(Ok(answer))),
+                    },
                     Ok(Change::Refused(_, events)) => {
                         Ok(Change::Refused(Err(Problem::Internal), events))
                     }

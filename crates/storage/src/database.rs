@@ -199,6 +199,16 @@ impl Database {
                     Ok(Ending::Commit(result))
                 }
                 Change::Nothing(result) => Ok(Ending::RollBack(result)),
+                Change::Untouched(result) => {
+                    if let Some(tenant) = tx.touches() {
+                        return Err(StorageError::Unsaid { tenant }.into());
+                    }
+                    Ok(if rehearsing {
+                        Ending::RollBack(result)
+                    } else {
+                        Ending::Commit(result)
+                    })
+                }
             }
         })
         .await

@@ -111,6 +111,9 @@ pub enum Change<T> {
     Refused(T, Events),
     /// Nothing was to be done. The transaction is rolled back, so nothing can have been written unsaid.
     Nothing(T),
+    /// Nothing of the configuration was to be done. What was written besides is its own record, such as the answer
+    /// that is kept for a retry, and is committed.
+    Untouched(T),
 }
 
 impl<T> Change<T> {

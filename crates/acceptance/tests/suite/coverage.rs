@@ -2,6 +2,7 @@
 //! something unsaid. What is added to the API is tested here before anybody thinks of it.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use grantor_acceptance::{Answer, Tenant, World};
 use serde_json::{Value, json};
@@ -55,8 +56,7 @@ struct Operation {
     document: Value,
 }
 
-fn operations() -> Vec<Operation> {
-    let world = World::new();
+fn operations(world: &World) -> Vec<Operation> {
     let document = world.http.get(&world.api("/openapi.json"), &[]).expect(200);
     let mut all = Vec::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
@@ -108,8 +108,8 @@ impl Operation {
         let schema = self.document.pointer(named)?;
         let example = match schema.get("example") {
             Some(example) => example.clone(),
-            // A merge patch has no example of its own: a new description is one for whatever has it.
-            None => json!({ "description": "Changed" }),
+            // A merge patch has no example of its own: a new name is one for whatever has it.
+            None => json!({ "name": "Changed" }),
         };
         Some(scene.filled(&example.to_string()))
     }
@@ -154,7 +154,7 @@ impl Operation {
 
 /// A tenant with something of everything in it, so that each operation has what to work on.
 struct Scene {
-    world: World,
+    world: Rc<World>,
     tenant: Tenant,
     authorization: String,
     /// What stands for the parameters of paths.
@@ -162,8 +162,9 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(operation: &Operation) -> Self {
-        let world = World::new();
+    /// In a tenant of its own.
+    fn new(world: &Rc<World>, operation: &Operation) -> Self {
+        let world = world.clone();
         let tenant = world.tenant("Acme");
         let client = world.client(&tenant, NAME, &[]);
         let admin = world.as_admin(&tenant);
@@ -191,6 +192,23 @@ impl Scene {
 
     /// What an operation needs to find besides.
     fn prepare(&mut self, operation: &Operation) {
+        if operation.path.contains("{resource_server}") {
+            let path = format!("/v1/tenants/{}/resource-servers", self.tenant.id);
+            let body = json!({ "key": "orders.api", "identifier": "https://orders.example", "name": "Orders",
+                "scopes": [{ "name": "read" }] });
+            let headers = [("authorization", self.authorization.as_str())];
+            let made = self
+                .world
+                .http
+                .post_json(&self.world.api(&path), &headers, &body);
+            self.ids.push(("resource_server", made.text("/id")));
+            let scope = if operation.id == "putScope" {
+                "refund"
+            } else {
+                "read"
+            };
+            self.ids.push(("scope", scope.to_owned()));
+        }
         if operation.id == "enableClient" {
             let client = &self.ids[0].1;
             let path = format!("/v1/tenants/{}/clients/{client}/disable", self.tenant.id);
@@ -205,7 +223,11 @@ impl Scene {
 
     fn filled(&self, example: &str) -> String {
         let mut filled = example.to_owned();
-        for (kind, name) in [("cli_", "client"), ("aud_", "event")] {
+        for (kind, name) in [
+            ("cli_", "client"),
+            ("aud_", "event"),
+            ("rsv_", "resource_server"),
+        ] {
             let id = self.ids.iter().find(|(known, _)| *known == name);
             if let Some((_, id)) = id {
                 filled = filled.replace(&format!("{kind}01kb2q3r4s5t6v7w8x9y0z1a2b"), id);
@@ -248,8 +270,9 @@ fn problem(answer: &Answer, status: u16, code: &str, what: &str) {
 
 #[test]
 fn nobody_gets_in_without_a_token() {
-    for operation in operations() {
-        let scene = Scene::new(&operation);
+    let world = Rc::new(World::new());
+    for operation in operations(&world) {
+        let scene = Scene::new(&world, &operation);
         let id = &operation.id;
         let anonymous = operation.call(&scene, &scene.tenant.id, "", &[]);
         problem(&anonymous, 401, "unauthenticated", id);
@@ -262,7 +285,8 @@ fn nobody_gets_in_without_a_token() {
 
 #[test]
 fn nobody_gets_in_without_the_permission() {
-    for operation in operations() {
+    let world = Rc::new(World::new());
+    for operation in operations(&world) {
         let id = &operation.id;
         let Some(permission) = operation.permission() else {
             assert!(
@@ -275,7 +299,7 @@ fn nobody_gets_in_without_the_permission() {
             !is_exempt(id, Case::WrongPermission),
             "{id} needs no exemption"
         );
-        let scene = Scene::new(&operation);
+        let scene = Scene::new(&world, &operation);
         // The role allows it, the token doesn't.
         let other = if permission == "audit.read" {
             "clients.read"
@@ -315,7 +339,8 @@ fn nobody_gets_in_without_the_permission() {
 
 #[test]
 fn tenant_1_nobody_gets_into_another_tenant() {
-    for operation in operations() {
+    let world = Rc::new(World::new());
+    for operation in operations(&world) {
         let id = &operation.id;
         if !operation.path.contains("{tenant}") {
             assert!(is_exempt(id, Case::ForeignTenant), "{id} names no tenant");
@@ -325,7 +350,7 @@ fn tenant_1_nobody_gets_into_another_tenant() {
             !is_exempt(id, Case::ForeignTenant),
             "{id} needs no exemption"
         );
-        let scene = Scene::new(&operation);
+        let scene = Scene::new(&world, &operation);
         let other = scene.world.tenant("Other");
         let stranger = scene.world.as_admin(&other);
         let headers = [("authorization", stranger.as_str())];
@@ -356,7 +381,8 @@ fn tenant_1_nobody_gets_into_another_tenant() {
 
 #[test]
 fn audit_1_every_change_is_on_record_and_a_dry_run_is_not() {
-    for operation in operations()
+    let world = Rc::new(World::new());
+    for operation in operations(&world)
         .iter()
         .filter(|operation| operation.is_change())
     {
@@ -368,7 +394,7 @@ fn audit_1_every_change_is_on_record_and_a_dry_run_is_not() {
             .filter_map(Value::as_str)
             .collect();
         assert_eq!(actions.is_empty(), is_exempt(id, Case::Audit), "{id}");
-        let scene = Scene::new(operation);
+        let scene = Scene::new(&world, operation);
         let headers = [("authorization", scene.authorization.as_str())];
         let log = || {
             let (tenant, authorization) = if operation.is_for_operators() {
@@ -409,7 +435,8 @@ fn audit_1_every_change_is_on_record_and_a_dry_run_is_not() {
 
 #[test]
 fn a_change_of_what_exists_can_be_made_conditional() {
-    for operation in operations()
+    let world = Rc::new(World::new());
+    for operation in operations(&world)
         .iter()
         .filter(|operation| operation.is_change())
     {
@@ -423,7 +450,7 @@ fn a_change_of_what_exists_can_be_made_conditional() {
         if !takes {
             continue;
         }
-        let scene = Scene::new(operation);
+        let scene = Scene::new(&world, operation);
         let headers = |etag: &'static str| {
             [
                 ("authorization", scene.authorization.as_str()),
@@ -441,12 +468,13 @@ fn a_change_of_what_exists_can_be_made_conditional() {
 
 #[test]
 fn the_same_key_gets_the_same_answer_and_has_one_effect() {
-    for operation in operations()
+    let world = Rc::new(World::new());
+    for operation in operations(&world)
         .iter()
         .filter(|operation| operation.is_change())
     {
         let id = &operation.id;
-        let scene = Scene::new(operation);
+        let scene = Scene::new(&world, operation);
         let headers = [
             ("authorization", scene.authorization.as_str()),
             ("idempotency-key", "0f8b1c9e-93a4-4f0e-8a55-2f6f6a6f1d11"),
