@@ -255,7 +255,8 @@ impl World {
     pub fn as_admin(&self, tenant: &Tenant) -> String {
         let scopes = "grantor:clients.read grantor:clients.write grantor:clients.disable \
                       grantor:clients.delete grantor:secrets.write grantor:audit.read \
-                      grantor:audit.erase grantor:changes.read";
+                      grantor:audit.erase grantor:changes.read \
+                      grantor:resource_servers.read grantor:resource_servers.write";
         Self::bearer(&self.token(&tenant.id, &tenant.admin, scopes))
     }
 

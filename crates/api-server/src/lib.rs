@@ -21,6 +21,7 @@ pub mod problem;
 pub mod reference;
 mod repeat;
 pub mod requests;
+pub mod resource_servers;
 pub mod routes;
 pub mod schemas;
 pub mod secrets;

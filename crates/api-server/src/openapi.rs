@@ -164,6 +164,10 @@ fn id_pattern(name: &str) -> (&'static str, &'static str) {
             "^rsv_[0-7][0-9a-hjkmnp-tv-z]{25}$",
             "The resource server's id.",
         ),
+        "scope" => (
+            "^[A-Za-z0-9._:-]{1,100}$",
+            "The scope's name: what stands after the colon.",
+        ),
         _ => ("^.+$", "The name."),
     }
 }

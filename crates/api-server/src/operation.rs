@@ -50,6 +50,8 @@ pub enum Tag {
     Clients,
     /// Their credentials.
     Secrets,
+    /// The APIs whose tokens are issued.
+    ResourceServers,
     /// The log of record.
     Audit,
     /// The change feed.
@@ -64,6 +66,7 @@ impl Tag {
         Self::Tenants,
         Self::Clients,
         Self::Secrets,
+        Self::ResourceServers,
         Self::Bulk,
         Self::Changes,
         Self::Audit,
@@ -75,6 +78,7 @@ impl Tag {
             Self::Tenants => "Tenants",
             Self::Clients => "Clients",
             Self::Secrets => "Secrets",
+            Self::ResourceServers => "Resource servers",
             Self::Bulk => "Bulk",
             Self::Changes => "Changes",
             Self::Audit => "Audit",
@@ -87,6 +91,7 @@ impl Tag {
             Self::Tenants => "The customer organisations, for operators.",
             Self::Clients => "What holds OAuth credentials in a tenant.",
             Self::Secrets => "The credentials of confidential clients.",
+            Self::ResourceServers => "The tenant's own APIs, and the scopes of their tokens.",
             Self::Bulk => "Many operations in one request, each with a result of its own.",
             Self::Changes => "What has changed, in the order in which it was committed.",
             Self::Audit => "The log of record: who did what, on what, from where.",

@@ -10,7 +10,8 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::{
-    Api, audit_events, bulk, changes, client_state, clients, incoming, reference, secrets, tenants,
+    Api, audit_events, bulk, changes, client_state, clients, incoming, reference, resource_servers,
+    secrets, tenants,
 };
 
 /// Every operation, in the order of the reference.
@@ -20,6 +21,7 @@ pub fn operations() -> Vec<Operation> {
         clients::operations(),
         client_state::operations(),
         secrets::operations(),
+        resource_servers::operations(),
         bulk::operations(),
         changes::operations(),
         audit_events::operations(),

@@ -45,6 +45,10 @@ permissions! {
     ClientsDelete = "clients.delete";
     /// Generate, rotate and revoke secrets of clients.
     SecretsWrite = "secrets.write";
+    /// See the tenant's resource servers and their scopes.
+    ResourceServersRead = "resource_servers.read";
+    /// Create, change and delete resource servers and their scopes.
+    ResourceServersWrite = "resource_servers.write";
     /// Read the log of record.
     AuditRead = "audit.read";
     /// Erase a person from the log of record.
