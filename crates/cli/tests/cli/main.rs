@@ -28,3 +28,5 @@ mod place;
 mod program;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod tour;
