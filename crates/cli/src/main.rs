@@ -8,6 +8,7 @@ mod keys;
 mod migrate;
 mod openapi;
 mod owner;
+mod retention;
 mod terminal;
 
 use clap::{Parser, Subcommand};
@@ -34,6 +35,8 @@ enum Command {
     Bootstrap(Box<bootstrap::BootstrapArgs>),
     /// Write or check the OpenAPI documents.
     Openapi(openapi::OpenapiArgs),
+    /// Tell or set for how long the change feed and the log of record are kept.
+    Retention(retention::RetentionArgs),
     /// Make a master key; list and rotate signing keys; seal them anew.
     Keys(Box<keys::KeysArgs>),
 }
@@ -47,6 +50,7 @@ async fn main() {
         Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Bootstrap(args)) => bootstrap::run(*args).await,
         Some(Command::Openapi(args)) => openapi::run(&args),
+        Some(Command::Retention(args)) => retention::run(&args),
         Some(Command::Keys(args)) => keys::run(*args).await,
     };
     let code = match done {

@@ -32,6 +32,7 @@ fn write(
         "\nGrantor is running. Stop it with Ctrl-C; its state is kept.\n"
     )?;
     writeln!(text, "  management API  {api}")?;
+    writeln!(text, "  to read         {api}/docs")?;
     writeln!(text, "  demo tenant     {}", demo.tenant)?;
     writeln!(text, "  its issuer      {issuer}\n")?;
     let clients = [
