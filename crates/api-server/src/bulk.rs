@@ -200,7 +200,7 @@ async fn perform(call: &Call, offered: &[Operation], index: usize, item: BulkIte
             idempotency_key: call
                 .key
                 .as_ref()
-                .map(|key| key.of_item(index).expose().to_vec()),
+                .map(|(key, _)| key.of_item(index).expose().to_vec()),
             ..Headers::default()
         },
         ..call.incoming.clone()

@@ -33,10 +33,8 @@ pub struct Call {
     pub now: DateTime<Utc>,
     /// The parameters of the query.
     pub query: Query,
-    /// The key under which the answer is kept for a retry.
-    pub key: Option<IdempotencyKey>,
-    /// What two requests with one key must have in common.
-    pub essence: Vec<u8>,
+    /// The key under which the answer is kept for a retry, and what two requests with it must have in common.
+    pub key: Option<(IdempotencyKey, Vec<u8>)>,
     /// The request itself.
     pub incoming: Incoming,
 }

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use crate::Api;
 use crate::answer::AnyAnswer;
 use crate::call::{Acting, Call, refusal_event};
-use crate::operation::{Needs, Operation};
+use crate::operation::{Facts, Needs, Operation};
 use crate::problem::Problem;
 use crate::requests::{BODY_LIMIT, Condition, IdempotencyKey, Query, RawBody};
 
@@ -211,19 +211,7 @@ impl Incoming {
             None
         };
         let dry_run = query.flag("dry_run")?;
-        let essence = [
-            facts.id.as_bytes(),
-            format!("{:?}", self.path).as_bytes(),
-            query.essence(&["dry_run"]).as_bytes(),
-            self.headers
-                .if_match
-                .as_deref()
-                .unwrap_or_default()
-                .as_bytes(),
-            &body.essence(),
-        ]
-        .map(|part| [&(part.len() as u64).to_be_bytes(), part].concat())
-        .concat();
+        let key = key.map(|key| (key, essence(&self, facts, &query, &body)));
         let call = Call {
             acting: Acting {
                 tenant,
@@ -237,12 +225,26 @@ impl Incoming {
             now,
             query,
             key,
-            essence,
             incoming: self,
         };
         let answer = operation.handle(call, body).await?;
         Ok((answer, dry_run))
     }
+}
+
+/// What two requests with one `Idempotency-Key` must have in common.
+fn essence(incoming: &Incoming, facts: &Facts, query: &Query, body: &RawBody) -> Vec<u8> {
+    let if_match = incoming.headers.if_match.as_deref().unwrap_or_default();
+    [
+        facts.id.as_bytes(),
+        format!("{:?}", incoming.path).as_bytes(),
+        query.essence(&["dry_run"]).as_bytes(),
+        if_match.as_bytes(),
+        &body.essence(),
+    ]
+    // Each after its length, so that no two requests are written alike.
+    .map(|part| [&(part.len() as u64).to_be_bytes(), part].concat())
+    .concat()
 }
 
 /// Checks a bearer token, in the words of this API.

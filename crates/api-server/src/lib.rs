@@ -29,7 +29,7 @@ pub mod serve;
 pub mod tenants;
 pub mod words;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -40,6 +40,7 @@ use grantor_server_kit::Clock;
 
 use crate::changes::Watch;
 use crate::problem::Problem;
+use crate::reference::Pages;
 
 /// What every handler works with. Cheap to clone.
 #[derive(Clone)]
@@ -56,6 +57,8 @@ pub struct Api {
     pub patience: Duration,
     /// Wakes those who follow the change feed.
     pub watch: Watch,
+    /// What describes the API, made when it is first asked for.
+    pub pages: Arc<OnceLock<Pages>>,
 }
 
 impl Api {
@@ -68,6 +71,7 @@ impl Api {
             issuer_base: issuer_base.to_owned(),
             patience: Duration::from_secs(3),
             watch: Watch::default(),
+            pages: Arc::default(),
         }
     }
 

@@ -44,7 +44,7 @@ pub struct Repeat {
 impl Repeat {
     /// What a call asks for, if it came with a key. A dry run keeps nothing and finds nothing.
     pub fn of(call: &Call) -> Option<Self> {
-        let key = call.key.clone().filter(|_| !call.acting.dry_run)?;
+        let (key, essence) = call.key.clone().filter(|_| !call.acting.dry_run)?;
         let authority = &call.api().authority;
         let keyring = authority.keyring().clone();
         let caller = &call.acting.caller;
@@ -57,7 +57,7 @@ impl Repeat {
         .concat();
         let mut fingerprint_message = (whose.len() as u64).to_be_bytes().to_vec();
         fingerprint_message.extend_from_slice(&whose);
-        fingerprint_message.extend_from_slice(&call.essence);
+        fingerprint_message.extend_from_slice(&essence);
         Some(Self {
             hashes: keyring
                 .macs(HASH_PURPOSE, &whose)

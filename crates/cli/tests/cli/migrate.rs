@@ -143,3 +143,27 @@ fn an_address_is_never_shown_with_its_password() {
         "grantor: GRANTOR_OWNER_DATABASE_URL and GRANTOR_OWNER_DATABASE_URL_FILE are both set; keep one\n"
     );
 }
+
+#[test]
+fn retention_is_told_and_set() {
+    let place = Place::new();
+    let database = Database::new(&place);
+    succeed(&mut database.command(&["migrate"]));
+    let told = |arguments: &[&str]| {
+        let all: Vec<&str> = [&["retention"], arguments].concat();
+        succeed(&mut database.command(&all))
+    };
+    assert_eq!(
+        told(&[]),
+        "change feed: kept for 30 days\nlog of record: kept for 400 days\n"
+    );
+    let shorter = "change feed: kept for 7 days\nlog of record: kept for 400 days\n";
+    assert_eq!(told(&["--changes", "7"]), shorter);
+    assert_eq!(told(&[]), shorter);
+    for days in ["0", "-1", "x", "40000"] {
+        let ended = run(&mut database.command(&["retention", &format!("--audit-events={days}")]));
+        assert!(!ended.status.success(), "{days}");
+        assert!(ended.complaints.contains("days"), "{}", ended.complaints);
+    }
+    assert_eq!(told(&[]), shorter);
+}

@@ -1,5 +1,6 @@
 //! The tour in the documents, run as it stands there.
 
+use std::fmt::Write as _;
 use std::process::Command;
 
 use crate::place::Place;
@@ -87,7 +88,7 @@ fn every_command_of_the_tour_prints_what_stands_below_it() {
     let mut script = format!("set -eu\n{variables}");
     for block in &blocks {
         script.push_str(&block.commands);
-        script.push_str(&format!("echo '{MARK}'\n"));
+        let _ = writeln!(script, "echo '{MARK}'");
     }
     let ended = run(Command::new("bash")
         .args(["-c", &script])
