@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 macro_rules! codes {
-    ($($(#[doc = $doc:literal])* $name:ident = $status:literal $word:literal $title:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $status:literal $word:tt $title:literal;)*) => {
         /// What kind of problem it is, for programs.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
         pub enum ProblemCode { $($(#[doc = $doc])* #[serde(rename = $word)] $name),* }
