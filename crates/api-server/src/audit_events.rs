@@ -70,6 +70,7 @@ pub struct ActorOutput {
     id: String,
     /// The tenant that they belong to.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     tenant_id: Option<String>,
 }
 
@@ -105,10 +106,10 @@ pub struct AuditEventOutput {
     /// On what.
     target: TargetOutput,
     /// How the target was before. Never with a secret.
-    #[schema(value_type = Option<Object>, required = true)]
+    #[schema(value_type = Option<BTreeMap<String, Value>>, required = true)]
     before: Option<Value>,
     /// How the target is now, or the particulars. Never with a secret.
-    #[schema(value_type = Option<Object>, required = true)]
+    #[schema(value_type = Option<BTreeMap<String, Value>>, required = true)]
     after: Option<Value>,
     /// From where.
     #[schema(required = true)]

@@ -89,18 +89,21 @@ pub struct ItemResult {
     status: u16,
     /// The body that it would have answered with.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<BTreeMap<String, Value>>, nullable = false)]
     body: Option<Box<RawValue>>,
     /// The state of the thing now.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     etag: Option<String>,
     /// Where what was made is found.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     location: Option<String>,
     /// Whether it is the answer to an earlier request with the same Idempotency-Key.
     replayed: bool,
     /// What went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     problem: Option<ProblemBody>,
 }
 

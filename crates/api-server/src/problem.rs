@@ -25,10 +25,11 @@ pub use code::ProblemCode;
 pub struct FieldFault {
     /// Where in the body, as a JSON pointer (RFC 6901).
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "/owner_contact/email")]
+    #[schema(example = "/owner_contact/email", nullable = false)]
     pub pointer: Option<String>,
     /// Which parameter of the query, or which header.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub parameter: Option<String>,
     /// What is wrong with it, and the mend.
     #[schema(example = "must be a mail address such as `name@example.com`")]

@@ -92,6 +92,7 @@ pub struct CreatedTenant {
     owner_id: String,
     /// The client with the role `admin`, if one was asked for. Its secret is shown this once.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     admin_client: Option<ClientCredentials>,
 }
 

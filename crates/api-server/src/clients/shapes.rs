@@ -225,6 +225,7 @@ pub struct PauseOutput {
     since: DateTime<Utc>,
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     reason: Option<String>,
 }
 

@@ -34,6 +34,7 @@ pub struct ProblemBody {
     pub detail: String,
     /// The request, as in the `X-Request-Id` header and in the logs.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub request_id: Option<String>,
     /// The fields or parameters at fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
