@@ -4,6 +4,8 @@
 //! With an `Idempotency-Key` each item has a key derived from it. So a request that was cut off is sent again
 //! as it was: what was done is answered as before, and the rest is done.
 
+mod items;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -47,26 +49,21 @@ fn go_on() -> OnFailure {
     OnFailure::Continue
 }
 
-/// One operation.
-#[derive(Debug, Deserialize, ToSchema)]
+/// One operation. Its schema is told by `items`.
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BulkItem {
     /// The `operationId` of a change in this tenant.
-    #[schema(example = "disableClient", max_length = 100)]
     operation: String,
     /// The parameters of its path but the tenant.
     #[serde(default)]
-    #[schema(example = json!({ "client": "cli_01kb2q3r4s5t6v7w8x9y0z1a2b" }))]
     path: BTreeMap<String, String>,
     /// The parameters of its query.
     #[serde(default)]
-    #[schema(example = json!({ "confirm_name": "Nightly export" }))]
     query: BTreeMap<String, String>,
     /// Its `If-Match`.
-    #[schema(example = "\"3\"")]
     if_match: Option<String>,
     /// Its body.
-    #[schema(value_type = Option<Object>)]
     body: Option<Value>,
 }
 
@@ -256,8 +253,11 @@ fn path_of(
 
 fn query_of(call: &Call, item: &BulkItem) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(&item.query);
-    if call.acting.dry_run && !item.query.contains_key("dry_run") {
+    // Whoever asked for a rehearsal of the whole gets one, whatever an item says.
+    let rehearsed = call.acting.dry_run;
+    let of_item = |(name, _): &(&String, &String)| !(rehearsed && *name == "dry_run");
+    query.extend_pairs(item.query.iter().filter(of_item));
+    if rehearsed {
         query.append_pair("dry_run", "true");
     }
     query.finish()

@@ -155,7 +155,7 @@ fn parameter(name: &str, place: &str, required: bool, about: &str, schema: &Valu
 }
 
 /// The pattern of an id, by the name that paths have for it.
-fn id_pattern(name: &str) -> (&'static str, &'static str) {
+pub(crate) fn id_pattern(name: &str) -> (&'static str, &'static str) {
     match name {
         "tenant" => ("^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$", "The tenant's id."),
         "client" => ("^cli_[0-7][0-9a-hjkmnp-tv-z]{25}$", "The client's id."),
@@ -172,6 +172,10 @@ fn id_pattern(name: &str) -> (&'static str, &'static str) {
     }
 }
 
+fn limit(default: u32) -> Value {
+    json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": default })
+}
+
 fn parameters(facts: &Facts) -> Vec<Value> {
     let mut all = Vec::new();
     for name in facts.path_parameters() {
@@ -180,13 +184,12 @@ fn parameters(facts: &Facts) -> Vec<Value> {
         all.push(parameter(name, "path", true, about, &schema));
     }
     if let Some(rules) = facts.list {
-        let limit = json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 });
         all.push(parameter(
             "limit",
             "query",
             false,
             "How many at most.",
-            &limit,
+            &limit(50),
         ));
         let about = "`next_cursor` of the page before, with the same filters and sorting.";
         all.push(parameter(
@@ -223,8 +226,13 @@ fn parameters(facts: &Facts) -> Vec<Value> {
         ));
     }
     for given in facts.query {
-        let schema =
-            json!({ "type": "string", "maxLength": given.max_length, "example": given.example });
+        let schema = match given.name {
+            // How many, wherever it stands.
+            "limit" => limit(200),
+            _ => {
+                json!({ "type": "string", "maxLength": given.max_length, "example": given.example })
+            }
+        };
         all.push(parameter(
             given.name,
             "query",
@@ -304,7 +312,7 @@ fn responses(facts: &Facts) -> Map<String, Value> {
     if facts.tagged && !facts.is_change() {
         all.insert(
             "304".to_owned(),
-            json!({ "description": "You have its present state already.", "headers": common_headers() }),
+            json!({ "description": "You have its present state already.", "headers": with(common_headers(), "ETag", header("ETag")) }),
         );
     }
     let codes = codes(facts);
@@ -425,16 +433,17 @@ fn problem_headers(status: u16) -> Value {
 
 fn headers() -> Value {
     let text = |about: &str| json!({ "description": about, "schema": { "type": "string" } });
+    let always = |header: Value| with(header, "required", json!(true));
     json!({
-        "RequestId": text("The request, as in the logs and in audit events."),
+        "RequestId": always(text("The request, as in the logs and in audit events.")),
         "RateLimit": text("What is left of each rate limit (draft-ietf-httpapi-ratelimit-headers)."),
         "RateLimitPolicy": text("The rate limits that apply."),
-        "ETag": text("The state of the thing; send it back as `If-Match`."),
-        "Location": text("Where what was made is found."),
+        "ETag": always(text("The state of the thing; send it back as `If-Match`.")),
+        "Location": always(text("Where what was made is found.")),
         "IdempotentReplayed": text("`true` when this is the answer to an earlier request with the same Idempotency-Key."),
         "DryRun": text("`true` when nothing came of it."),
-        "WwwAuthenticate": text("What is lacking (RFC 6750)."),
-        "RetryAfter": { "description": "When to come again, in seconds.", "schema": { "type": "integer" } },
+        "WwwAuthenticate": always(text("What is lacking (RFC 6750).")),
+        "RetryAfter": always(json!({ "description": "When to come again, in seconds.", "schema": { "type": "integer" } })),
     })
 }
 
