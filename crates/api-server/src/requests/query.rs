@@ -28,11 +28,15 @@ impl Query {
                 faults.push(FieldFault::parameter(name, unknown(&known)));
             } else if let Some(value) = form.get(name) {
                 given.push((name.to_owned(), value.to_owned()));
+            } else {
+                // A filter or position that turned out empty must not be taken for none at all.
+                let detail = "must not be empty; leave it out if it is not meant";
+                faults.push(FieldFault::parameter(name, detail));
             }
         }
         for parameter in facts.query {
             let value = form.get(parameter.name);
-            if parameter.required && value.is_none() {
+            if parameter.required && !form.names().any(|name| name == parameter.name) {
                 faults.push(FieldFault::parameter(
                     parameter.name,
                     format!("is missing: {}", parameter.about),
