@@ -89,9 +89,11 @@ impl Stream {
         if *self.follower.draining.borrow() {
             return None;
         }
-        self.check().await.ok()?;
         // An end is no loss: the client comes again with the last position that it got.
-        self.news().await.ok()
+        let news = self.news().await.ok()?;
+        // After the reading, so that nothing gets out that happened after the caller lost the right to hear of it.
+        self.check().await.ok()?;
+        Some(news)
     }
 
     async fn check(&self) -> Result<(), Problem> {
