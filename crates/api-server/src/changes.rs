@@ -104,8 +104,9 @@ async fn list(call: Call) -> Result<Reply<Changes>, Problem> {
     if streamed {
         return stream::open(call, positions, start).await;
     }
+    let newest = changes::newest(call.api().authority.database()).await?;
     let page = call
-        .read(move |tx, acting| Part::read(tx, acting, start, limit))
+        .read(move |tx, acting| Part::read(tx, acting, start, limit, newest))
         .await?;
     Ok(Reply::Answer(Answer::ok(&page.told(&positions)?)?))
 }
@@ -136,12 +137,18 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Reads what follows a start.
-    fn read(tx: &mut impl Reads, acting: &Acting, start: Start, limit: i64) -> Result<Self, Stop> {
+    /// Reads what follows a start. `newest` is the newest number of all tenants, read before.
+    fn read(
+        tx: &mut impl Reads,
+        acting: &Acting,
+        start: Start,
+        limit: i64,
+        newest: i64,
+    ) -> Result<Self, Stop> {
         let bounds = changes::bounds(tx, acting.tenant)?;
         let after = match start {
             Start::Oldest => bounds.floor - 1,
-            Start::Now => bounds.head,
+            Start::Now => bounds.head.max(newest),
             Start::After { epoch, sequence } => {
                 // After a restore from a backup numbers repeat: what they meant is not known any more.
                 if epoch != bounds.epoch {
@@ -160,11 +167,15 @@ impl Part {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = entries.len() > limit;
         entries.truncate(limit);
+        let last = entries.last().map_or(after, |last| last.sequence);
         Ok(Self {
-            // Who has followed so far has missed nothing below the floor either.
-            reached: entries
-                .last()
-                .map_or(after.max(floor - 1), |last| last.sequence),
+            // Who is at the head has gone past the changes of others as well: as these leave, the floor rises
+            // above a quiet tenant's last change, and must not rise above the place of who follows it.
+            reached: if more {
+                last
+            } else {
+                last.max(newest).max(floor - 1)
+            },
             entries,
             epoch: bounds.epoch,
             more,

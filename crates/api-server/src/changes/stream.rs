@@ -9,6 +9,7 @@ use std::time::Duration;
 use actix_web::web::Bytes;
 use futures_util::stream;
 use grantor_domain::permission::Permission;
+use grantor_storage::changes;
 use tokio::time::Instant;
 
 use super::position::Positions;
@@ -107,9 +108,10 @@ impl Stream {
     async fn news(&mut self) -> Result<String, Problem> {
         self.follower.news.borrow_and_update();
         let start = self.at;
+        let newest = changes::newest(self.call.api().authority.database()).await?;
         let part = self
             .call
-            .read(move |tx, acting| Part::read(tx, acting, start, PAGE))
+            .read(move |tx, acting| Part::read(tx, acting, start, PAGE, newest))
             .await?;
         self.behind = part.more;
         self.at = Start::After {
