@@ -5,7 +5,8 @@ use std::net::TcpListener;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle, Service as _};
+use actix_web::body::{self, BodySize, BoxBody, MessageBody as _};
+use actix_web::dev::{Server, ServerHandle, Service as _, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::X_CONTENT_TYPE_OPTIONS;
 use actix_web::middleware::DefaultHeaders;
@@ -161,10 +162,19 @@ where
             .configure(|config| configure(config))
             .wrap_fn(|mut request, service| {
                 // RFC 9110 §9.1: HEAD works wherever GET does. The answer's body is left out on its way.
-                if request.method() == Method::HEAD {
+                let is_head = request.method() == Method::HEAD;
+                if is_head {
                     request.head_mut().method = Method::GET;
                 }
-                service.call(request)
+                let answering = service.call(request);
+                async move {
+                    let answer = answering.await?;
+                    Ok(if is_head {
+                        without_stream(answer)
+                    } else {
+                        answer
+                    })
+                }
             })
             .wrap(deadline)
             .wrap(limiting.clone())
@@ -180,6 +190,15 @@ where
     .disable_signals()
     .listen(options.listener)?;
     Ok(server.run())
+}
+
+/// Takes a stream off an answer that is sent without its body: it would be made, for nobody, until its end, and
+/// the connection waits for that.
+fn without_stream(answer: ServiceResponse) -> ServiceResponse {
+    answer.map_body(|_, body| match body.size() {
+        BodySize::Stream => BoxBody::new(body::None::new()),
+        BodySize::None | BodySize::Sized(_) => body,
+    })
 }
 
 fn start_operations(options: &HttpServerOptions) -> io::Result<Server> {
