@@ -18,7 +18,7 @@ use crate::call::Call;
 use crate::incoming::{Headers, Incoming};
 use crate::operation::{Operation, Success, Tag};
 use crate::problem::{FieldFault, Problem, ProblemBody};
-use crate::requests::{Body, BodyShape, Json, RawBody};
+use crate::requests::{Body, BodyShape, Json, RawBody, unique};
 use crate::routes;
 use crate::words::OnFailure;
 
@@ -56,14 +56,15 @@ pub struct BulkItem {
     /// The `operationId` of a change in this tenant.
     operation: String,
     /// The parameters of its path but the tenant.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::texts")]
     path: BTreeMap<String, String>,
     /// The parameters of its query.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::texts")]
     query: BTreeMap<String, String>,
     /// Its `If-Match`.
     if_match: Option<String>,
     /// Its body.
+    #[serde(default, deserialize_with = "unique::optional_value")]
     body: Option<Value>,
 }
 

@@ -7,6 +7,7 @@ mod idempotency;
 mod list;
 mod patch;
 mod query;
+pub mod unique;
 
 pub use body::{BODY_LIMIT, Body, BodyShape, Json, OptionalJson, RawBody, parse_value};
 pub use condition::Condition;

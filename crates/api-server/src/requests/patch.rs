@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::body::{BODY_LIMIT, Body, BodyShape, RawBody, escaped, parse_value};
+use super::unique::{UniqueFields, UniqueValue};
 use crate::problem::{FieldFault, Problem};
 use crate::schemas::SchemaOf;
 
@@ -71,7 +72,8 @@ fn unrepeated(
     raw: &RawBody,
     media_types: &'static [&'static str],
 ) -> Result<Map<String, Value>, Problem> {
-    raw.json::<UniqueFields>(media_types).map(|fields| fields.0)
+    raw.json::<UniqueFields<UniqueValue>>(media_types)
+        .map(UniqueFields::into_object)
 }
 
 impl<T: Serialize + DeserializeOwned> MergePatch<T> {
@@ -142,41 +144,6 @@ fn merge(target: &mut Value, patch: Value) {
         } else {
             merge(target.entry(name).or_insert(Value::Null), value);
         }
-    }
-}
-
-/// An object none of whose own fields stands there twice: which of them would count?
-struct UniqueFields(Map<String, Value>);
-
-impl<'de> serde::Deserialize<'de> for UniqueFields {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = UniqueFields;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<M: serde::de::MapAccess<'de>>(
-                self,
-                mut map: M,
-            ) -> Result<UniqueFields, M::Error> {
-                let mut fields = Map::new();
-                while let Some(name) = map.next_key::<String>()? {
-                    if fields.contains_key(&name) {
-                        let name: String = name.chars().take(100).collect();
-                        return Err(serde::de::Error::custom(format!(
-                            "duplicate field `{name}`"
-                        )));
-                    }
-                    let value = map.next_value()?;
-                    fields.insert(name, value);
-                }
-                Ok(UniqueFields(fields))
-            }
-        }
-        deserializer.deserialize_map(Visitor)
     }
 }
 
