@@ -33,6 +33,10 @@ pub struct ServerSettings {
     pub rate_per_address: Option<String>,
     /// What one credential may ask it for; anything unless told otherwise.
     pub rate_per_caller: Option<String>,
+    /// The master key; that of tests unless told otherwise.
+    pub master_key: Option<String>,
+    /// The master keys before it.
+    pub previous_master_keys: Option<String>,
     /// Where mails are put; without, they wait.
     pub mail_folder: Option<PathBuf>,
 }
@@ -77,7 +81,13 @@ impl Replica {
         let text = |number: u32| Some(number.to_string());
         let args = CommonArgs {
             database_url: Some(database_url.to_owned()),
-            master_key: Some(master_key().encode().to_string()),
+            master_key: Some(
+                given
+                    .master_key
+                    .clone()
+                    .unwrap_or_else(|| master_key().encode().to_string()),
+            ),
+            previous_master_keys: given.previous_master_keys.clone(),
             issuer_base: Some(given.issuer_base.clone().unwrap_or_else(|| token.clone())),
             api_base: Some(api.clone()),
             trusted_proxies: given.trusted_proxies.clone(),
