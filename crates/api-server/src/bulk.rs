@@ -198,12 +198,9 @@ async fn perform(call: &Call, offered: &[Operation], index: usize, item: BulkIte
         query: query_of(call, &item),
         headers: Headers {
             if_match: item.if_match,
-            idempotency_key: call
-                .key
-                .as_ref()
-                .map(|(key, _)| key.of_item(index).expose().to_vec()),
             ..Headers::default()
         },
+        derived_key: call.key.as_ref().map(|(key, _)| key.of_item(index)),
         ..call.incoming.clone()
     };
     let body = RawBody::of_value(item.body.as_ref());

@@ -46,6 +46,8 @@ pub struct Incoming {
     pub query: String,
     /// The headers that mean something here.
     pub headers: Headers,
+    /// The key of this part of a request whose own key came in its header. It is longer than that one.
+    pub derived_key: Option<IdempotencyKey>,
     /// When it began.
     pub began: Instant,
     /// The request itself, for what it is charged.
@@ -100,6 +102,7 @@ pub async fn answer(
             .collect(),
         query: request.query_string().to_owned(),
         headers: Headers::of(&request),
+        derived_key: None,
         began,
         http: request,
     };
@@ -205,10 +208,12 @@ impl Incoming {
         } else {
             Condition::None
         };
-        let key = if facts.is_change() {
-            IdempotencyKey::parse(self.headers.idempotency_key.as_deref())?
-        } else {
-            None
+        let key = match &self.derived_key {
+            Some(key) => Some(key.clone()),
+            None if facts.is_change() => {
+                IdempotencyKey::parse(self.headers.idempotency_key.as_deref())?
+            }
+            None => None,
         };
         let dry_run = query.flag("dry_run")?;
         let key = key.map(|key| (key, essence(&self, facts, &query, &body)));
