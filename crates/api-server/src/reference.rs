@@ -59,6 +59,7 @@ impl Pages {
 async fn document(api: Data<Api>) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "public, max-age=300"))
+        .insert_header((CONTENT_SECURITY_POLICY, content_security_policy()))
         .content_type("application/json")
         .body(Pages::of(&api).document.clone())
 }
