@@ -17,7 +17,7 @@ pub struct SchemaOf {
     pub name: Cow<'static, str>,
     own: fn() -> RefOr<Schema>,
     mentioned: fn(&mut Mentioned),
-    shape: fn(Value) -> Value,
+    shape: fn(Value, &mut Map<String, Value>) -> Value,
 }
 
 impl fmt::Debug for SchemaOf {
@@ -33,7 +33,7 @@ impl SchemaOf {
             name: T::name(),
             own: T::schema,
             mentioned: T::schemas,
-            shape: |schema| schema,
+            shape: |schema, _| schema,
         }
     }
 
@@ -62,11 +62,12 @@ impl SchemaOf {
                 .or_insert_with(|| serde_json::to_value(schema).unwrap_or_default());
         }
         let own = serde_json::to_value((self.own)()).unwrap_or_default();
-        schemas.insert(self.name.to_string(), (self.shape)(own));
+        let shaped = (self.shape)(own, schemas);
+        schemas.insert(self.name.to_string(), shaped);
     }
 }
 
-fn patch(mut schema: Value) -> Value {
+fn patch(mut schema: Value, schemas: &mut Map<String, Value>) -> Value {
     let required: Vec<String> = schema
         .get("required")
         .and_then(Value::as_array)
@@ -86,12 +87,13 @@ fn patch(mut schema: Value) -> Value {
     );
     if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
         for (name, property) in properties {
-            if required.contains(name) {
-                continue;
-            }
             let Some(property) = property.as_object_mut() else {
                 continue;
             };
+            patch_within(property, schemas);
+            if required.contains(name) {
+                continue;
+            }
             property.remove("default");
             if let Some(Value::String(kind)) = property.get("type") {
                 let nullable = json!([kind, "null"]);
@@ -105,6 +107,30 @@ fn patch(mut schema: Value) -> Value {
         }
     }
     schema
+}
+
+/// An object within is patched like the whole: its fields need not all be there.
+fn patch_within(property: &mut Map<String, Value>, schemas: &mut Map<String, Value>) {
+    let name = property
+        .get("$ref")
+        .and_then(Value::as_str)
+        .and_then(|reference| reference.rsplit('/').next())
+        .map(str::to_owned);
+    let Some((name, schema)) =
+        name.and_then(|name| Some((name.clone(), schemas.get(&name)?.clone())))
+    else {
+        return;
+    };
+    if schema.get("properties").is_none() {
+        return;
+    }
+    let patched = patch(schema, schemas);
+    let name = format!("{name}Patch");
+    property.insert(
+        "$ref".to_owned(),
+        json!(format!("#/components/schemas/{name}")),
+    );
+    schemas.insert(name, patched);
 }
 
 /// One page of a list.

@@ -23,7 +23,7 @@ fn text(about: &str) -> Value {
     json!({ "type": "string", "description": about })
 }
 
-fn object(about: &str, properties: Map<String, Value>, required: &[&str]) -> Value {
+fn object(about: &str, properties: &Map<String, Value>, required: &[&str]) -> Value {
     json!({ "type": "object", "description": about, "properties": properties, "required": required,
         "additionalProperties": false })
 }
@@ -46,7 +46,7 @@ fn schema_of(facts: &Facts) -> Value {
             ((*name).to_owned(), schema)
         });
         let about = "The parameters of its path but the tenant.";
-        properties.insert("path".to_owned(), object(about, ids.collect(), &in_path));
+        properties.insert("path".to_owned(), object(about, &ids.collect(), &in_path));
         required.push("path");
     }
     let mut in_query = Map::new();
@@ -70,7 +70,7 @@ fn schema_of(facts: &Facts) -> Value {
         required.push("query");
     }
     let about = "The parameters of its query.";
-    properties.insert("query".to_owned(), object(about, in_query, &needed));
+    properties.insert("query".to_owned(), object(about, &in_query, &needed));
     if facts.conditional {
         properties.insert("if_match".to_owned(), text("Its `If-Match`."));
     }
@@ -80,7 +80,7 @@ fn schema_of(facts: &Facts) -> Value {
             required.push("body");
         }
     }
-    object(facts.summary, properties, &required)
+    object(facts.summary, &properties, &required)
 }
 
 fn schema_from(value: Value) -> RefOr<Schema> {
