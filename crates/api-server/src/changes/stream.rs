@@ -83,10 +83,12 @@ impl Stream {
                 () = tokio::time::sleep(SIGN_OF_LIFE) => false,
             };
             if !has_news {
+                let _turn = self.follower.turn().await?;
                 self.check().await.ok()?;
                 return Some(": still here\n\n".to_owned());
             }
         }
+        let _turn = self.follower.turn().await?;
         if *self.follower.draining.borrow() {
             return None;
         }

@@ -13,6 +13,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 const INTERVAL: Duration = Duration::from_millis(200);
 /// How many may follow at once in one process.
 const FOLLOWERS: usize = 512;
+/// How many of them may be at the database at once. One change may wake all of them, and others ask it too.
+const AT_ONCE: usize = 2;
 
 /// Who follows what. Cheap to clone; clones are one.
 #[derive(Clone)]
@@ -23,6 +25,7 @@ struct Inner {
     /// Somebody began to follow.
     begun: Notify,
     places: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
     draining: watch::Sender<bool>,
 }
 
@@ -32,6 +35,7 @@ pub struct Follower {
     pub news: watch::Receiver<()>,
     /// Becomes true when the server is about to stop.
     pub draining: watch::Receiver<bool>,
+    turns: Arc<Semaphore>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -41,8 +45,16 @@ impl Default for Watch {
             tenants: Mutex::default(),
             begun: Notify::new(),
             places: Arc::new(Semaphore::new(FOLLOWERS)),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
             draining: watch::Sender::new(false),
         }))
+    }
+}
+
+impl Follower {
+    /// Waits for one's turn at the database. It lasts as long as the value.
+    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        self.turns.clone().acquire_owned().await.ok()
     }
 }
 
@@ -55,6 +67,7 @@ impl Watch {
         Some(Follower {
             news,
             draining: self.0.draining.subscribe(),
+            turns: self.0.turns.clone(),
             _place: place,
         })
     }
