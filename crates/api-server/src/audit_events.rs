@@ -179,13 +179,13 @@ pub fn operations() -> Vec<Operation> {
                 "Read the log of record",
                 "The newest events first. A filter must be met exactly, and several all at once.",
             )
-            .needs(Permission::AuditRead)
+            .needs_over_whole_tenant(Permission::AuditRead)
             .lists(LIST)
             .answers::<Page<AuditEventOutput>>(Success::Ok)
             .by(list),
         Operation::get("readAuditEvent", "/v1/tenants/{tenant}/audit-events/{event}")
             .about(Tag::Audit, "Read one event", "As the list shows it.")
-            .needs(Permission::AuditRead)
+            .needs_over_whole_tenant(Permission::AuditRead)
             .answers::<AuditEventOutput>(Success::Ok)
             .by(read),
         Operation::post("eraseFromAuditEvents", "/v1/tenants/{tenant}/audit-events/erase")
@@ -196,7 +196,7 @@ pub fn operations() -> Vec<Operation> {
                  The trail stays: who (by id), what, on what, when. Goes over 2,000 events a call; call again until \
                  `complete`. It can't be undone.",
             )
-            .needs(Permission::AuditErase)
+            .needs_over_whole_tenant(Permission::AuditErase)
             .takes::<Json<Erasure>>()
             .answers::<ErasureResult>(Success::Ok)
             .records(&[Action::PersonErased])

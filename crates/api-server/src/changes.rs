@@ -69,7 +69,7 @@ pub fn operations() -> Vec<Operation> {
                  To begin with a full picture, ask for `after=now` first, then read what you need, then follow. \
                  Changes are kept for 30 days by default; a position from before that is answered 410.",
             )
-            .needs(Permission::ChangesRead)
+            .needs_over_whole_tenant(Permission::ChangesRead)
             .query(QUERY)
             .streams()
             .may_fail(&[ProblemCode::PositionExpired])

@@ -10,7 +10,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{ACCEPT, AUTHORIZATION, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use actix_web::{FromRequest, HttpRequest};
 use grantor_authority::{Authority, CallerCheck};
-use grantor_domain::access::{AccessRefusal, Caller};
+use grantor_domain::access::{AccessRefusal, Caller, Reach};
 use grantor_domain::audit::{Actor, Origin, Target};
 use grantor_domain::ids::TenantId;
 use grantor_domain::permission::Permission;
@@ -299,6 +299,12 @@ impl Gate<'_> {
                 Ok(()) => Ok(tenant),
                 Err(AccessRefusal::ForeignTenant) => self.foreign(tenant).await,
                 Err(AccessRefusal::MissingPermission(missing)) => self.forbidden(missing).await,
+            },
+            // role_2: whoever manages a business group learns nothing of what lies beside it.
+            Needs::OverWholeTenant(_) if tenant != own => self.foreign(tenant).await,
+            Needs::OverWholeTenant(permission) => match self.caller.tops(permission) {
+                Reach::Everything => Ok(tenant),
+                Reach::Subtrees(_) => self.forbidden(permission).await,
             },
         }
     }

@@ -138,6 +138,10 @@ fn describe(facts: &Facts) -> Value {
 fn description(facts: &Facts) -> String {
     let needs = match facts.needs {
         Needs::InTenant(permission) => format!("Needs the permission `{}`.", permission.as_str()),
+        Needs::OverWholeTenant(permission) => format!(
+            "Needs the permission `{}` over the root organization.",
+            permission.as_str()
+        ),
         Needs::OnPlatform(permission) | Needs::OnAnyTenant(permission) => format!(
             "Needs the permission `{}`, which operators alone hold.",
             permission.as_str()

@@ -21,6 +21,8 @@ use crate::schemas::SchemaOf;
 pub enum Needs {
     /// A permission in the tenant that the path names, which must be the caller's own.
     InTenant(Permission),
+    /// The same over the root organization: for what tells of the whole tenant.
+    OverWholeTenant(Permission),
     /// A permission that operators alone hold; no tenant is named.
     OnPlatform(Permission),
     /// A permission of operators, for any tenant that the path names.
@@ -34,6 +36,7 @@ impl Needs {
     pub fn permission(self) -> Option<Permission> {
         match self {
             Self::InTenant(permission)
+            | Self::OverWholeTenant(permission)
             | Self::OnPlatform(permission)
             | Self::OnAnyTenant(permission) => Some(permission),
             Self::Membership => None,
@@ -300,6 +303,12 @@ impl<B, A> Draft<B, A> {
     #[must_use]
     pub fn needs(self, permission: Permission) -> Self {
         self.with(|facts| facts.needs = Needs::InTenant(permission))
+    }
+
+    /// The permission that it needs over the whole of the tenant that its path names.
+    #[must_use]
+    pub fn needs_over_whole_tenant(self, permission: Permission) -> Self {
+        self.with(|facts| facts.needs = Needs::OverWholeTenant(permission))
     }
 
     /// The permission of operators that it needs.
