@@ -2,6 +2,7 @@
 //! looks at the database from behind the wall, and hindrances put in a server's way.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection as _;
@@ -13,7 +14,10 @@ use grantor_domain::ids::{ClientId, OrganizationId, RoleAssignmentId, TenantId};
 use grantor_domain::role::{BuiltInRole, HeldRole};
 use grantor_domain::text::OrganizationName;
 use grantor_storage::role_assignments::Holder;
-use grantor_storage::{Change, ChangeTx, Scope, StorageError, organizations, role_assignments};
+use grantor_storage::{
+    Change, ChangeTx, Database, DatabaseOptions, Scope, StorageError, organizations,
+    role_assignments,
+};
 use grantor_test_support::{SeededEntropy, builders};
 use serde_json::{Value, json};
 
@@ -249,7 +253,15 @@ fn change(
     target: Target,
     work: impl FnOnce(&mut ChangeTx<'_>) -> Result<(), StorageError> + Send + 'static,
 ) {
-    let made: Result<(), StorageError> = wait_for(world.storage().change(
+    // Randomness that no other change draws from: else two at one time would be one.
+    static SEED: AtomicU64 = AtomicU64::new(5_000);
+    let database = Database::new(DatabaseOptions {
+        url: world.database.url(),
+        pool_size: 2,
+        deadline: Duration::from_secs(20),
+        entropy: Arc::new(SeededEntropy::new(SEED.fetch_add(1, Ordering::SeqCst))),
+    });
+    let made: Result<(), StorageError> = wait_for(database.change(
         Scope::Tenant(tenant),
         builders::origin(),
         world.now(),
