@@ -137,7 +137,10 @@ AS $$
     ),
     done AS (
         UPDATE audit_events
-        SET ip = NULL, user_agent = NULL, erased_at = erased,
+        -- From where and by what program tells of the actor alone, whoever the event is about.
+        SET ip = CASE WHEN actor_name = person THEN NULL ELSE ip END,
+            user_agent = CASE WHEN actor_name = person THEN NULL ELSE user_agent END,
+            erased_at = erased,
             before_change = without_person(before_change), after_change = without_person(after_change)
         FROM due
         WHERE audit_events.tenant_id = of_tenant AND audit_events.id = due.id

@@ -7,7 +7,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, ETAG, LOCATION};
 use actix_web::web::Bytes;
-use grantor_domain::ids::{ClientId, SecretId};
+use grantor_domain::ids::{ClientId, SecretId, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -76,7 +76,7 @@ pub struct KeptAnswer {
     body: Option<Box<RawValue>>,
     /// The secret that it shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    shows: Option<(ClientId, SecretId)>,
+    shows: Option<(TenantId, ClientId, SecretId)>,
     #[serde(skip)]
     is_repeated: bool,
 }
@@ -141,8 +141,8 @@ impl<T> Answer<T> {
 
     /// Says that the body shows a secret.
     #[must_use]
-    pub fn showing(mut self, client: ClientId, secret: SecretId) -> Self {
-        self.kept.shows = Some((client, secret));
+    pub fn showing(mut self, tenant: TenantId, client: ClientId, secret: SecretId) -> Self {
+        self.kept.shows = Some((tenant, client, secret));
         self
     }
 
@@ -170,7 +170,7 @@ impl Answer<()> {
 
 impl KeptAnswer {
     /// The secret that it shows.
-    pub fn shows(&self) -> Option<(ClientId, SecretId)> {
+    pub fn shows(&self) -> Option<(TenantId, ClientId, SecretId)> {
         self.shows
     }
 }

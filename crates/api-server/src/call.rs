@@ -195,7 +195,7 @@ impl Call {
         database
             .change(scope, origin, now, move |tx| {
                 if let Some(repeat) = &repeat
-                    && let Some(repeated) = repeat.find(tx, acting.tenant)?
+                    && let Some(repeated) = repeat.find(tx)?
                 {
                     return Ok(repeated);
                 }

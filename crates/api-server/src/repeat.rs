@@ -98,11 +98,7 @@ impl Repeat {
 
     /// Waits for whoever is at it with the same key; then tells the answer that was kept. To show a secret
     /// again is a showing, and leaves its event.
-    pub fn find<A>(
-        &self,
-        tx: &mut ChangeTx<'_>,
-        tenant: TenantId,
-    ) -> Result<Option<Repeated<A>>, Problem> {
+    pub fn find<A>(&self, tx: &mut ChangeTx<'_>) -> Result<Option<Repeated<A>>, Problem> {
         let Some((hash, kept)) = self.lock_and_find(tx)? else {
             return Ok(None);
         };
@@ -128,7 +124,7 @@ impl Repeat {
         let answer = Ok(Answer::again(answer));
         Ok(Some(match shows {
             None => Change::Nothing(answer),
-            Some((client, secret)) => {
+            Some((tenant, client, secret)) => {
                 let event = Event::new(tenant, Action::SecretShown, Target::Secret(secret))
                     .after(json!({ "client_id": client, "again": true }));
                 Change::made(answer, event)

@@ -20,6 +20,9 @@ use crate::schemas::Page;
 const SERVERS: &str = "/v1/tenants/{tenant}/resource-servers";
 const SERVER: &str = "/v1/tenants/{tenant}/resource-servers/{resource_server}";
 
+/// Every token request looks through all of them.
+const MOST: i64 = 100;
+
 const LIST: &ListRules = &ListRules {
     filters: &[],
     sorts: &["created_at", "key"],
@@ -42,7 +45,7 @@ pub fn operations() -> Vec<Operation> {
                 "Create a resource server",
                 "Makes it with its first scopes. Its key can't be changed later: it stands in every scope.",
             )
-            .needs(Permission::ResourceServersWrite)
+            .needs_over_whole_tenant(Permission::ResourceServersWrite)
             .takes::<Json<NewServer>>()
             .answers::<ServerOutput>(Success::Created)
             .tagged()
@@ -67,7 +70,7 @@ pub fn operations() -> Vec<Operation> {
                 "Change a resource server",
                 "Changes the settings given, and no other. Its key stays; its scopes have operations of their own.",
             )
-            .needs(Permission::ResourceServersWrite)
+            .needs_over_whole_tenant(Permission::ResourceServersWrite)
             .conditional()
             .takes::<MergePatch<ServerSettings>>()
             .answers::<ServerOutput>(Success::Ok)
@@ -81,7 +84,7 @@ pub fn operations() -> Vec<Operation> {
                 "Replace a resource server's settings",
                 "Gives it these settings, and every one that is absent its default. It must exist.",
             )
-            .needs(Permission::ResourceServersWrite)
+            .needs_over_whole_tenant(Permission::ResourceServersWrite)
             .conditional()
             .takes::<Whole<ServerSettings>>()
             .answers::<ServerOutput>(Success::Ok)
@@ -96,7 +99,7 @@ pub fn operations() -> Vec<Operation> {
                 "With its scopes, for good: nobody gets a token for it any more. Tokens that are out live until they \
                  expire. Its name must be typed in `confirm_name`.",
             )
-            .needs(Permission::ResourceServersWrite)
+            .needs_over_whole_tenant(Permission::ResourceServersWrite)
             .conditional()
             .query(CONFIRM_NAME)
             .may_fail(&[ProblemCode::ConfirmationMismatch])
@@ -178,6 +181,11 @@ async fn create(call: Call, Json(input): Json<NewServer>) -> Result<Answer<Serve
     ));
     call.change(move |tx, acting| {
         check_introspectors(tx, acting.tenant, &server.introspectors)?;
+        if resource_servers::count(tx, acting.tenant)? >= MOST {
+            let detail =
+                format!("would be one too many: a tenant has at most {MOST} resource servers");
+            return Err(Problem::field("", detail).into());
+        }
         resource_servers::insert(tx, acting.tenant, &server).map_err(conflict)?;
         let event = Event::new(
             acting.tenant,

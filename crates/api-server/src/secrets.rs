@@ -185,7 +185,7 @@ async fn rotate(
             secret: secret.show(tx.now(), acting.dry_run),
             revoked_secret_ids: revoked.iter().map(ToString::to_string).collect(),
         };
-        let answer = Answer::ok(&rotated)?.showing(id, rotated.secret.id());
+        let answer = Answer::ok(&rotated)?.showing(tenant, id, rotated.secret.id());
         Ok(Change::Made(answer, events))
     })
     .await

@@ -197,7 +197,7 @@ async fn create(
         let answer = Answer::created(&created, location)?.tagged(tenant.revision);
         Ok(Change::Made(
             match shown {
-                Some((client, secret)) => answer.showing(client, secret),
+                Some((client, secret)) => answer.showing(id, client, secret),
                 None => answer,
             },
             events,

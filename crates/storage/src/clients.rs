@@ -15,6 +15,7 @@ use grantor_protocol::grant_type::GrantType;
 use uuid::Uuid;
 
 use crate::error::StorageError;
+use crate::resource_servers;
 use crate::schema::{client_secrets, clients, suspensions};
 use crate::stored;
 use crate::suspensions::{SuspensionRow, mark_client_deleted};
@@ -317,6 +318,10 @@ pub fn search(
 /// Deletes a client for good. Its secrets go with it; its tokens are dead through the mark that stays.
 pub fn delete(tx: &mut ChangeTx<'_>, tenant: TenantId, id: ClientId) -> Result<(), StorageError> {
     mark_client_deleted(tx, tenant, id)?;
+    // Who may introspect is part of a resource server's state, and this one goes from all of them.
+    for server in resource_servers::introspected_by(tx, tenant, id)? {
+        tx.touching(tenant, Subject::ResourceServer(server))?;
+    }
     diesel::delete(clients::table.find((tenant.uuid(), id.uuid())))
         .execute(tx.touching(tenant, Subject::Client(id))?)?;
     Ok(())

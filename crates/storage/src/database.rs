@@ -185,11 +185,12 @@ impl Database {
                     if !rehearsing {
                         return Ok(Ending::Commit(result));
                     }
-                    // What COMMIT would do, where the change could still fail.
+                    // What COMMIT would do, where the change could still fail. Sent as one: the lock of the change
+                    // feed must not wait for a server that was stopped in between.
                     link.connection
-                        .batch_execute("SET CONSTRAINTS ALL IMMEDIATE")
+                        .batch_execute("SET CONSTRAINTS ALL IMMEDIATE; ROLLBACK")
                         .map_err(StorageError::from)?;
-                    Ok(Ending::RollBack(result))
+                    Ok(Ending::Ended(result))
                 }
                 Change::Refused(result, events) => {
                     if let Some(tenant) = tx.touches() {
@@ -277,6 +278,8 @@ impl Database {
 enum Ending<T> {
     Commit(T),
     RollBack(T),
+    /// It has ended already.
+    Ended(T),
 }
 
 fn run_blocking<T, E: From<StorageError>>(
@@ -303,6 +306,7 @@ fn run_blocking<T, E: From<StorageError>>(
         Ok(Ending::Commit(_)) => {
             Err(StorageError::Unavailable("the work took too long".into()).into())
         }
+        Ok(Ending::Ended(value)) => return Ok(value),
         Ok(Ending::RollBack(value)) => Ok(value),
         Err(error) => Err(error),
     };

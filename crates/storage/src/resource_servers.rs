@@ -263,6 +263,32 @@ pub fn set_introspectors(
     insert_introspectors(connection, tenant, server, introspectors)
 }
 
+/// The resource servers whose tokens a client may introspect.
+pub(crate) fn introspected_by(
+    tx: &mut impl Reads,
+    tenant: TenantId,
+    client: ClientId,
+) -> Result<Vec<ResourceServerId>, StorageError> {
+    let servers: Vec<Uuid> = resource_server_introspectors::table
+        .filter(resource_server_introspectors::tenant_id.eq(tenant.uuid()))
+        .filter(resource_server_introspectors::client_id.eq(client.uuid()))
+        .order(resource_server_introspectors::resource_server_id)
+        .select(resource_server_introspectors::resource_server_id)
+        .load(tx.connection())?;
+    Ok(servers
+        .into_iter()
+        .map(ResourceServerId::from_uuid)
+        .collect())
+}
+
+/// How many resource servers a tenant has.
+pub fn count(tx: &mut impl Reads, tenant: TenantId) -> Result<i64, StorageError> {
+    Ok(resource_servers::table
+        .filter(resource_servers::tenant_id.eq(tenant.uuid()))
+        .count()
+        .get_result(tx.connection())?)
+}
+
 /// Reads one resource server.
 pub fn find(
     tx: &mut impl Reads,

@@ -13,6 +13,9 @@ use super::Start;
 use crate::call::Call;
 use crate::problem::Problem;
 
+/// Positions are sealed by the hundred at each request: under a key of their own they wear out no other.
+const KEY: &[u8] = b"positions";
+
 /// Writes and reads the positions of one tenant.
 #[derive(Clone)]
 pub(crate) struct Positions {
@@ -44,7 +47,7 @@ impl Positions {
         let plain = [epoch.to_be_bytes(), sequence.to_be_bytes()].concat();
         let sealed = self
             .keyring
-            .seal(self.entropy.as_ref(), &self.place(), &plain)
+            .seal_for_holder(self.entropy.as_ref(), &self.place(), KEY, &plain)
             .map_err(|error| {
                 log::error!("a position can't be sealed: {error}");
                 Problem::Internal
@@ -70,7 +73,10 @@ impl Positions {
 
     fn read_text(&self, text: &str) -> Option<Start> {
         let sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let plain = self.keyring.open(&self.place(), &sealed).ok()?;
+        let plain = self
+            .keyring
+            .open_for_holder(&self.place(), KEY, &sealed)
+            .ok()?;
         let (epoch, sequence) = plain.split_first_chunk()?;
         Some(Start::After {
             epoch: i64::from_be_bytes(*epoch),

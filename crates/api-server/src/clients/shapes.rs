@@ -1,6 +1,7 @@
 //! What clients look like on the wire: types of their own, never rows.
 
 use chrono::{DateTime, Utc};
+use grantor_domain::audit::Person;
 use grantor_domain::client::{self, Client, OwnerContact};
 use grantor_domain::ids::ClientId;
 use grantor_domain::lifetime::AccessTokenLifetime;
@@ -338,7 +339,11 @@ impl From<&Client> for ClientOutput {
 
 /// A client as the log of record shows it: every setting, and never a secret.
 pub fn for_the_log(settings: &client::ClientSettings) -> Value {
-    json!({
+    let contact = Person {
+        name: settings.owner_contact.name.clone(),
+        email: Some(settings.owner_contact.email.clone()),
+    };
+    let Value::Object(particulars) = json!({
         "name": settings.name.as_str(),
         "description": settings.description.as_str(),
         "type": settings.client_type.as_str(),
@@ -348,5 +353,9 @@ pub fn for_the_log(settings: &client::ClientSettings) -> Value {
         "allowed_scopes": settings.allowed_scopes.to_vec(),
         "require_requested_scopes": settings.require_requested_scopes,
         "access_token_lifetime_seconds": settings.access_token_lifetime.seconds(),
-    })
+    }) else {
+        return Value::Null;
+    };
+    // An erasure takes the owner contact out again.
+    contact.beside(particulars)
 }

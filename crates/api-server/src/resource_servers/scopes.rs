@@ -1,6 +1,7 @@
 //! The scopes of a resource server, each put and removed by its name.
 
 use grantor_domain::audit::{Action, Event, Target};
+use grantor_domain::ids::ResourceServerId;
 use grantor_domain::permission::Permission;
 use grantor_domain::text::Description;
 use grantor_storage::{Change, resource_servers};
@@ -35,10 +36,10 @@ pub(super) fn operations() -> Vec<Operation> {
             .about(
                 Tag::ResourceServers,
                 "Make a scope be",
-                "Adds the scope with the name in the path, or gives it another description. The ETag is the resource \
-                 server's.",
+                "Adds the scope with the name in the path, or gives it another description. If-Match takes the \
+                 resource server's ETag.",
             )
-            .needs(Permission::ResourceServersWrite)
+            .needs_over_whole_tenant(Permission::ResourceServersWrite)
             .conditional()
             .takes::<Json<ScopeSettings>>()
             .answers::<ScopeOutput>(Success::CreatedOrOk)
@@ -48,9 +49,10 @@ pub(super) fn operations() -> Vec<Operation> {
             .about(
                 Tag::ResourceServers,
                 "Remove a scope",
-                "Nobody gets it any more; tokens that have it keep it until they expire. The ETag is the resource server's.",
+                "Nobody gets it any more; tokens that have it keep it until they expire. If-Match takes the resource \
+                 server's ETag.",
             )
-            .needs(Permission::ResourceServersWrite)
+            .needs_over_whole_tenant(Permission::ResourceServersWrite)
             .conditional()
             .records(&[Action::ScopeRemoved])
             .by(remove),
@@ -58,7 +60,7 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 async fn put(call: Call, Json(input): Json<ScopeSettings>) -> Result<Answer<ScopeOutput>, Problem> {
-    let id = call.id("resource_server")?;
+    let id: ResourceServerId = call.id("resource_server")?;
     let name = call.text("scope").to_owned();
     let mut fields = Fields::default();
     let Some(description) = fields.parse(
@@ -68,7 +70,10 @@ async fn put(call: Call, Json(input): Json<ScopeSettings>) -> Result<Answer<Scop
     ) else {
         return Err(fields.into_problem());
     };
-    let location = call.address(call.incoming.http.path());
+    let location = call.address(&format!(
+        "/v1/tenants/{}/resource-servers/{id}/scopes/{name}",
+        call.tenant()
+    ));
     call.change(move |tx, acting| {
         let server = find_for_change(tx, acting, id)?.server;
         let scope =
