@@ -127,7 +127,8 @@ impl EmailAddress {
     pub fn parse(text: &str) -> Result<Self, TextError> {
         check(text, Self::LIMIT, false)?;
         let (local, domain) = text.rsplit_once('@').ok_or(TextError::NotAnAddress)?;
-        let local_is_good = !local.is_empty()
+        // RFC 5321 §4.1.2: words with single dots between them. Whoever takes more can't send there.
+        let local_is_good = local.split('.').all(|word| !word.is_empty())
             && local.len() <= 64
             && !local.contains(|c: char| c.is_whitespace() || "\"(),:;<>@[\\]".contains(c));
         let domain_is_good = domain.split('.').all(|label| {
@@ -137,7 +138,10 @@ impl EmailAddress {
                 && !label.ends_with('-')
                 && label.chars().all(|c| c.is_alphanumeric() || c == '-')
         });
-        if local_is_good && domain_is_good {
+        // What ends in a number is an address of a host, or nothing.
+        let last = domain.rsplit('.').next().unwrap_or_default();
+        let is_name = !last.starts_with("0x") && last.contains(|c: char| !c.is_ascii_digit());
+        if local_is_good && domain_is_good && is_name {
             Ok(Self(text.to_owned()))
         } else {
             Err(TextError::NotAnAddress)
@@ -245,6 +249,12 @@ mod tests {
             "a@-b.example",
             "<a@b.example>",
             "a@b@c.example",
+            ".a@b.example",
+            "a.@b.example",
+            "a..b@c.example",
+            "a@192.0.2.7",
+            "a@b.7",
+            "a@0x7f",
         ] {
             assert!(EmailAddress::parse(bad).is_err(), "{bad}");
         }
