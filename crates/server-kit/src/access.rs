@@ -11,6 +11,7 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE
 use actix_web::{Error, HttpMessage as _};
 
 use crate::metrics::{Metrics, UNFINISHED, UNMATCHED};
+use crate::misplaced::without_secrets;
 use crate::request_id::{
     REQUEST_ID_HEADER, RequestId, RequestIdMaker, in_request, with_request_id,
 };
@@ -149,7 +150,7 @@ impl Visit {
                 target: ACCESS_TARGET,
                 "{} {} {} {status} {}us",
                 self.server,
-                self.method,
+                without_secrets(self.method.as_str()),
                 self.path,
                 took.as_micros()
             );
@@ -174,6 +175,7 @@ fn mark(headers: &mut HeaderMap, id: &RequestId) {
 }
 
 fn shortened(path: &str) -> String {
+    let path = without_secrets(path);
     let mut end = path.len().min(LONGEST_PATH);
     while !path.is_char_boundary(end) {
         end -= 1;

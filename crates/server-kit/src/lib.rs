@@ -11,6 +11,7 @@ pub mod deadline;
 pub mod error_chain;
 pub mod logging;
 pub mod metrics;
+mod misplaced;
 pub mod operations;
 pub mod rate_limit;
 pub mod readiness;

@@ -10,6 +10,8 @@ use actix_web::dev::Payload;
 use actix_web::http::header::HeaderValue;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 
+use crate::misplaced::has_secret;
+
 /// The header that carries the id, in requests and in answers.
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
 
@@ -32,7 +34,7 @@ pub async fn in_request<F: Future>(id: Option<String>, future: F) -> F::Output {
     CURRENT.scope(id, future).await
 }
 
-/// The id of a request: 8 to 64 letters, digits, dots, dashes and underscores.
+/// The id of a request: 8 to 64 letters, digits, dots, dashes and underscores; nothing that looks like a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(String);
 
@@ -40,7 +42,7 @@ impl RequestId {
     /// Takes an id that a caller gave, if it has the shape of one: nothing else may reach the logs under that name.
     pub fn parse(text: &str) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-        let fits = (8..=64).contains(&text.len()) && text.bytes().all(plain);
+        let fits = (8..=64).contains(&text.len()) && text.bytes().all(plain) && !has_secret(text);
         fits.then(|| Self(text.to_owned()))
     }
 
@@ -119,6 +121,7 @@ mod tests {
             "ünicode1",
             "semi;colon",
             "[bracket]",
+            "gsec_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM",
         ] {
             assert_eq!(RequestId::parse(bad), None, "{bad:?}");
         }
