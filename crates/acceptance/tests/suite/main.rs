@@ -5,6 +5,7 @@ mod asking;
 mod authorization;
 mod bad_input_api;
 mod bulk;
+mod canary;
 mod clients;
 mod concurrency;
 mod conditions;
