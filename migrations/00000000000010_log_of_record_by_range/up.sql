@@ -105,7 +105,7 @@ CREATE POLICY platform_writes ON audit_events FOR INSERT TO grantor_platform WIT
 -- Takes a person out of the events by them or about them, the newest first, and no more of these than `most`:
 -- address, user agent and what stands under `person` go, the trail stays. The policies of the role that it
 -- runs as hold it to the transaction's tenant.
-GRANT SELECT (tenant_id, id, actor_name, target_id, before_change, after_change, erased_at),
+GRANT SELECT (tenant_id, id, actor_name, target_id, before_change, after_change, ip, user_agent, erased_at),
     UPDATE (before_change, after_change, ip, user_agent, erased_at)
     ON audit_events TO grantor_erasure;
 CREATE POLICY erasure_finds ON audit_events FOR SELECT TO grantor_erasure USING (tenant_id = grantor.current_tenant());

@@ -65,7 +65,7 @@ pub fn operations() -> Vec<Operation> {
                 "Follow the changes",
                 "What has changed after a position, in the order of commits: nothing is missing, and nothing comes \
                  late. Ask again with the `position` of the answer. With `Accept: text/event-stream` the same comes \
-                 as server-sent events, whose `id` is the position: after a break, browsers go on where they were. \
+                 as server-sent events: `id` is the position, `event` the type, `data` the item. After a break, browsers go on where they were. \
                  To begin with a full picture, ask for `after=now` first, then read what you need, then follow. \
                  Changes are kept for 30 days by default; a position from before that is answered 410.",
             )

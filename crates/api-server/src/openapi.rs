@@ -305,8 +305,7 @@ fn responses(facts: &Facts) -> Map<String, Value> {
             {
                 content.insert(
                     "text/event-stream".to_owned(),
-                    json!({ "schema": { "type": "string",
-                        "description": "Server-sent events: `id` is the position, `event` the type, `data` the item as JSON." } }),
+                    json!({ "schema": { "type": "string" } }),
                 );
             }
             response.insert("content".to_owned(), content);

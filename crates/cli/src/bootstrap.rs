@@ -6,7 +6,7 @@ use clap::Args;
 use grantor_api_server::Api;
 use grantor_api_server::bootstrap::{Bootstrapped, Outcome, bootstrap, new_operator_secret};
 use grantor_authority::Authority;
-use grantor_foundation::{OpenError, check_master_key, database, keyring};
+use grantor_foundation::{OpenError, check_master_key, database_for_commands, keyring};
 use grantor_keys::SystemEntropy;
 use grantor_server_kit::{Clock, CommonArgs, CommonSettings, SystemClock};
 
@@ -50,7 +50,7 @@ pub(crate) async fn run(args: BootstrapArgs) -> Result<(), Failure> {
 /// The API as the owner of the schema, which needs no server to be running.
 pub(crate) fn api(owner_url: &str, settings: &CommonSettings) -> Result<Api, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let database = database(owner_url, settings, Arc::new(SystemEntropy::default()));
+    let database = database_for_commands(owner_url, settings, Arc::new(SystemEntropy::default()));
     Ok(Api::new(
         Authority::new(database, keyring(settings)?),
         clock,

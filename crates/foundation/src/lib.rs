@@ -83,13 +83,35 @@ pub fn keyring(settings: &CommonSettings) -> Result<Keyring, OpenError> {
     Ok(Keyring::new(current, previous))
 }
 
-/// Prepares the way to a database. Nothing is checked yet.
+/// Prepares the way to a database for requests. Nothing is checked yet.
 pub fn database(url: &str, settings: &CommonSettings, entropy: Arc<dyn Entropy>) -> Database {
+    // A request makes two calls or three; together they should end before the handler's own deadline.
+    let deadline = settings.deadline.mul_f32(0.45);
+    database_within(url, settings, entropy, deadline)
+}
+
+/// How long one step of a command may take: the first start makes partitions, and on a busy machine that takes a while.
+const PATIENCE_OF_COMMANDS: Duration = Duration::from_secs(10);
+
+/// The same for commands, which nobody waits for at the other end of a connection.
+pub fn database_for_commands(
+    url: &str,
+    settings: &CommonSettings,
+    entropy: Arc<dyn Entropy>,
+) -> Database {
+    database_within(url, settings, entropy, PATIENCE_OF_COMMANDS)
+}
+
+fn database_within(
+    url: &str,
+    settings: &CommonSettings,
+    entropy: Arc<dyn Entropy>,
+    deadline: Duration,
+) -> Database {
     Database::new(DatabaseOptions {
         url: url.to_owned(),
         pool_size: settings.pool_size,
-        // A request makes two calls or three; together they should end before the handler's own deadline.
-        deadline: settings.deadline.mul_f32(0.45),
+        deadline,
         entropy,
     })
 }

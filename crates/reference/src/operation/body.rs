@@ -177,6 +177,6 @@ mod tests {
         let holder =
             json!({ "content": { super::FORM: { "example": { "scope": "a b", "n": 1 } } } });
         let html = media_types(Document::new(&root), &holder, Purpose::Request).into_string();
-        assert!(html.contains("<code>n=1&amp;scope=a%20b</code>"), "{html}");
+        assert!(html.contains("<code>scope=a%20b&amp;n=1</code>"), "{html}");
     }
 }

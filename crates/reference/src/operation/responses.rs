@@ -15,7 +15,7 @@ pub(super) fn list(document: Document<'_>, operation: &Operation<'_>) -> Html {
     if responses.is_empty() {
         return html;
     }
-    responses.sort_by_key(|(status, _)| *status == "default");
+    responses.sort_by_key(|(status, _)| (*status == "default", *status));
     html.raw("<h4>Responses</h4>");
     for (status, response) in responses {
         html.append(&one(document, status, document.resolve(response)));

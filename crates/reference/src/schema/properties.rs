@@ -170,14 +170,14 @@ mod tests {
         assert_eq!(
             names(&schema),
             [
-                "choice",
-                "choice.a",
-                "labels",
-                "labels.*.text",
                 "owner",
                 "owner.name",
                 "rules",
-                "rules[].from"
+                "rules[].from",
+                "labels",
+                "labels.*.text",
+                "choice",
+                "choice.a"
             ]
         );
     }

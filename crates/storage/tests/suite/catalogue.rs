@@ -278,10 +278,10 @@ fn the_role_of_erasure_takes_persons_out_of_events_and_nothing_else() {
             of_log("before_change", "SELECT, UPDATE"),
             of_log("erased_at", "SELECT, UPDATE"),
             of_log("id", "SELECT"),
-            of_log("ip", "UPDATE"),
+            of_log("ip", "SELECT, UPDATE"),
             of_log("target_id", "SELECT"),
             of_log("tenant_id", "SELECT"),
-            of_log("user_agent", "UPDATE"),
+            of_log("user_agent", "SELECT, UPDATE"),
         ]
     );
 }
