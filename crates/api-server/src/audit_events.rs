@@ -157,7 +157,10 @@ impl From<LoggedEvent> for AuditEventOutput {
 #[schema(example = json!({ "subject": "mem_01kb2q3r4s5t6v7w8x9y0z1a2b" }))]
 pub struct Erasure {
     /// The id of a member or client.
-    #[schema(example = "mem_01kb2q3r4s5t6v7w8x9y0z1a2b", max_length = 100)]
+    #[schema(
+        example = "mem_01kb2q3r4s5t6v7w8x9y0z1a2b",
+        pattern = "^(mem|cli)_[0-7][0-9a-hjkmnp-tv-z]{25}$"
+    )]
     subject: String,
 }
 

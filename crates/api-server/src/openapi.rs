@@ -201,7 +201,7 @@ fn parameters(facts: &Facts) -> Vec<Value> {
             "query",
             false,
             about,
-            &json!({ "type": "string" }),
+            &json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$" }),
         ));
         if !rules.sorts.is_empty() {
             let orders: Vec<_> = rules.orders().collect();
@@ -234,7 +234,8 @@ fn parameters(facts: &Facts) -> Vec<Value> {
             // How many, wherever it stands.
             "limit" => limit(200),
             _ => {
-                json!({ "type": "string", "maxLength": given.max_length, "example": given.example })
+                json!({ "type": "string", "minLength": 1, "maxLength": given.max_length,
+                    "example": given.example })
             }
         };
         all.push(parameter(
