@@ -7,10 +7,12 @@
     reason = "a test that can't be set up should end at once"
 )]
 
+mod events;
 mod http;
 mod servers;
 mod world;
 
+pub use events::{EventStream, Heard, SentEvent};
 pub use http::{Answer, Http, raw_exchange};
 pub use servers::{Replica, ServerSettings};
 pub use world::{Credentials, Tenant, World};

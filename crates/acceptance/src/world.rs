@@ -1,6 +1,7 @@
 //! One test's world: a database, a clock, and an installation that is bootstrapped.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use grantor_api_server::Api;
@@ -150,14 +151,22 @@ impl World {
 
     /// A second replica over the same database.
     pub fn another_replica(&self) -> Replica {
+        self.another_replica_with(&ServerSettings::default())
+    }
+
+    /// A further replica over the same database, whose servers run with these settings.
+    pub fn another_replica_with(&self, settings: &ServerSettings) -> Replica {
+        // No two of one process share a seed: they would make the same ids.
+        static SEED: AtomicU64 = AtomicU64::new(100);
         let settings = ServerSettings {
             issuer_base: Some(self.replica.settings.issuer_base.as_str().to_owned()),
-            ..ServerSettings::default()
+            ..settings.clone()
         };
+        let seed = SEED.fetch_add(1, Ordering::SeqCst);
         Replica::start(
             &self.database.url(),
             self.clock.clone(),
-            Arc::new(SeededEntropy::new(2)),
+            Arc::new(SeededEntropy::new(seed)),
             &settings,
         )
     }

@@ -1,7 +1,7 @@
 //! PostgreSQL stopped, killed, frozen, out of reach for one replica, or busy: a 503 in time and never a wrong
 //! answer, and service by itself afterwards.
 
-mod site;
+pub(crate) mod site;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -269,7 +269,8 @@ impl Site {
             "/admin_client/client_secret",
         );
         let scopes = "grantor:clients.read grantor:clients.write grantor:clients.disable \
-                      grantor:clients.delete grantor:secrets.write grantor:audit.read";
+                      grantor:clients.delete grantor:secrets.write grantor:audit.read \
+                      grantor:changes.read";
         let token = site
             .token(&replica, &site.tenant, &admin, scopes)
             .text("/access_token");
