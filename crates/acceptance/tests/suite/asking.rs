@@ -196,6 +196,15 @@ pub fn everything_at_rest(world: &World) -> Vec<(String, String)> {
     rows
 }
 
+/// A text's bytes, as databases and dumps write them.
+pub fn hexadecimal(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
 /// Whether a statement of the servers waits for a lock.
 pub fn somebody_waits(world: &World) -> bool {
     number(

@@ -18,9 +18,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::asking::{
-    admin_with, client_named, clients_named, count_of, end_who_waits, everything_at_rest, like,
-    number, path_of, read, replica_at, scene_in, second_admin, send, send_at, send_to,
-    somebody_waits, until, while_it_waits,
+    admin_with, client_named, clients_named, count_of, end_who_waits, everything_at_rest,
+    hexadecimal, like, number, path_of, read, replica_at, scene_in, second_admin, send, send_at,
+    send_to, somebody_waits, until, while_it_waits,
 };
 use crate::operations::{Scene, expect_problem};
 
@@ -181,18 +181,18 @@ fn the_same_key_with_another_request_is_refused_and_has_no_effect() {
     assert_eq!(delete("Doomed").status, 204, "the first request, again");
 
     // Another If-Match, and none.
-    let patch = |etag: Option<&str>| {
+    let describe = |etag: Option<&str>| {
         let mut headers = vec![("idempotency-key", "match-0123456789abcdef")];
         headers.extend(etag.map(|etag| ("if-match", etag)));
         let body = json!({ "description": "Once" }).to_string();
         send(&scene, "PATCH", &others, &headers, &body)
     };
-    let patched = patch(Some(&etag));
+    let patched = describe(Some(&etag));
     assert_eq!(patched.status, 200, "{}", patched.body);
     let now = patched.header("etag").unwrap();
-    refused(&patch(Some(now)));
-    refused(&patch(None));
-    assert_again(&patch(Some(&etag)), &patched);
+    refused(&describe(Some(now)));
+    refused(&describe(None));
+    assert_again(&describe(Some(&etag)), &patched);
     assert_eq!(read(&scene, &another).1, now);
 }
 
@@ -248,13 +248,13 @@ fn each_caller_has_keys_of_its_own() {
     let tenant = json!({ "name": "Once", "admin_client": true,
         "owner": { "name": "Ada", "email": "ada@example.com" } })
     .to_string();
-    let make = || {
+    let ask_for_tenant = || {
         let url = world.api("/v1/tenants");
         send_to(world, "POST", &url, &operator, &keyed(KEY), &tenant)
     };
-    let made = make();
+    let made = ask_for_tenant();
     assert_eq!(made.status, 201, "{}", made.body);
-    assert_again(&make(), &made);
+    assert_again(&ask_for_tenant(), &made);
     assert_eq!(
         number(world, "SELECT count(*) FROM tenants WHERE name = 'Once'"),
         1
@@ -511,7 +511,7 @@ fn secret_2_a_kept_answer_opens_with_the_callers_key_alone() {
     for (table, row) in &rows {
         for hidden in [KEY, &secret, &secret[5..], &first.body] {
             assert!(!row.contains(hidden), "{table}");
-            let hex: String = hidden.bytes().map(|byte| format!("{byte:02x}")).collect();
+            let hex = hexadecimal(hidden);
             assert!(!row.contains(&hex), "{table} has it as bytes");
             let encoded = STANDARD.encode(hidden);
             assert!(!row.contains(&encoded[..encoded.len() - 4]), "{table}");

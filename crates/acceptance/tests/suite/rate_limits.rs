@@ -48,7 +48,7 @@ impl Limited {
         self.ask(authorization, "GET", "/clients?limit=1", "")
     }
 
-    fn assert_spent(&self, answer: &Answer, policy: &str) {
+    fn assert_spent(answer: &Answer, policy: &str) {
         assert_eq!(answer.status, 429, "{}", answer.body);
         assert_eq!(
             answer.header("content-type"),
@@ -94,12 +94,12 @@ fn an_address_gets_exactly_its_number_and_is_told_how_it_stands() {
     let url = format!("{}/nowhere", limited.replica.api);
     let http = &limited.scene.world.http;
     assert_eq!(http.get(&url, &[]).status, 404);
-    limited.assert_spent(&limited.list(admin), policy);
-    limited.assert_spent(&limited.list("Bearer gat_made_up"), policy);
-    limited.assert_spent(&http.get(&url, &[]), policy);
+    Limited::assert_spent(&limited.list(admin), policy);
+    Limited::assert_spent(&limited.list("Bearer gat_made_up"), policy);
+    Limited::assert_spent(&http.get(&url, &[]), policy);
     // What is refused has no effect.
     let body = r#"{"name":"No","owner_contact":{"email":"a@example.com"}}"#;
-    limited.assert_spent(&limited.ask(admin, "POST", "/clients", body), policy);
+    Limited::assert_spent(&limited.ask(admin, "POST", "/clients", body), policy);
     assert_eq!(crate::asking::clients_named(&limited.scene.world, "No"), 0);
     // Who watches over the server is not counted.
     let health = format!("{}/healthz", limited.replica.api_operations);

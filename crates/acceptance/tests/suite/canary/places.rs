@@ -9,7 +9,7 @@ use grantor_acceptance::World;
 use grantor_server_kit::current_request_id;
 use log::{LevelFilter, Metadata, Record};
 
-use crate::asking::{everything_at_rest, send};
+use crate::asking::{everything_at_rest, hexadecimal, send};
 use crate::operations::Scene;
 
 /// Something that was kept, with where.
@@ -147,10 +147,6 @@ fn cut(text: &str) -> String {
     text.chars().take(300).collect()
 }
 
-pub fn hexadecimal(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
-}
-
 pub fn encoded(text: &str) -> String {
     STANDARD_NO_PAD.encode(text)
 }
@@ -234,6 +230,7 @@ impl Log {
 
     /// What was caught.
     pub fn end(self) -> Vec<String> {
+        let Self(()) = self;
         log::set_max_level(LevelFilter::Off);
         std::mem::take(&mut CAUGHT.lines())
     }

@@ -1,0 +1,127 @@
+//! Everything that is done with secrets where they belong.
+
+use grantor_acceptance::{Answer, Credentials, World};
+use serde_json::json;
+
+use super::Canaries;
+use crate::asking::{path_of, send, send_to};
+use crate::operations::{SUBJECT, Scene};
+
+/// A whole life through the API.
+pub fn live(scene: &Scene, canaries: &mut Canaries) {
+    make_a_tenant(scene, canaries);
+    let made = make_a_client(scene, canaries);
+    rotate(scene, canaries);
+    let rotated = go_on_in_bulk(scene, canaries, &made);
+    use_tokens(scene, canaries, &rotated);
+    pause_and_end(scene, &made);
+}
+
+/// Sends a request twice with one key: the second answer shows the same again.
+fn twice(
+    canaries: &mut Canaries,
+    key: &str,
+    status: u16,
+    ask: impl Fn(&[(&str, &str)]) -> Answer,
+) -> Answer {
+    canaries.keep("an Idempotency-Key", key);
+    let headers = [("idempotency-key", key)];
+    let (first, again) = (ask(&headers), ask(&headers));
+    assert_eq!(first.status, status, "{}", first.body);
+    assert_eq!(again.status, status, "{}", again.body);
+    first
+}
+
+fn make_a_tenant(scene: &Scene, canaries: &mut Canaries) {
+    let world = &scene.world;
+    let operator = world.as_operator();
+    let token = operator.trim_start_matches("Bearer ");
+    canaries.keep("the operator's token", token);
+    let body = json!({ "name": "Canary", "admin_client": true,
+        "owner": { "name": "Ada", "email": "ada@example.com" } })
+    .to_string();
+    let key = "canary-tenant-0f8b1c9e-93a4-4f0e-8a55-2f6f6a6f1d11";
+    let made = twice(canaries, key, 201, |headers| {
+        let url = world.api("/v1/tenants");
+        send_to(world, "POST", &url, &operator, headers, &body)
+    });
+    let secret = made.text("/admin_client/client_secret");
+    canaries.keep("an administrator's secret", secret);
+}
+
+fn make_a_client(scene: &Scene, canaries: &mut Canaries) -> Credentials {
+    let body = json!({ "name": "Made", "allowed_scopes": ["grantor:clients.read"],
+        "owner_contact": { "email": "owner@example.com", "name": "Owner" } })
+    .to_string();
+    let key = "canary-create-71a4c0de-5f1b-4f0e-9d0e-8a0c7f5e2b42";
+    let made = twice(canaries, key, 201, |headers| {
+        send(scene, "POST", "/clients", headers, &body)
+    });
+    let made = Credentials {
+        client_id: made.text("/id"),
+        client_secret: made.text("/secret/value"),
+    };
+    canaries.keep("a client's secret", &made.client_secret);
+    let rehearsed = send(scene, "POST", "/clients?dry_run=true", &[], &body);
+    assert_eq!(rehearsed.status, 201, "{}", rehearsed.body);
+    made
+}
+
+fn rotate(scene: &Scene, canaries: &mut Canaries) {
+    let path = format!("{}/secrets/rotate", path_of(&scene.subject));
+    let body = json!({ "confirm_name": SUBJECT }).to_string();
+    let key = "canary-rotate-c2b7f3aa-6d0c-4b51-8f2e-1c9e0f8b93a4";
+    let rotated = twice(canaries, key, 200, |headers| {
+        send(scene, "POST", &path, headers, &body)
+    });
+    canaries.keep("a rotated secret", rotated.text("/secret/value"));
+}
+
+fn go_on_in_bulk(scene: &Scene, canaries: &mut Canaries, made: &Credentials) -> Credentials {
+    let items = json!({ "items": [
+        { "operation": "createClient", "body": { "name": "In bulk",
+          "owner_contact": { "email": "owner@example.com" } } },
+        { "operation": "rotateClientSecret", "path": { "client": made.client_id },
+          "body": { "confirm_name": "Made" } },
+        { "operation": "updateClient", "path": { "client": made.client_id },
+          "body": { "description": "Changed" } },
+    ] })
+    .to_string();
+    let key = "canary-bulk-9d0e8a0c-7f5e-4b42-b51a-8f2e1c9e0f8b";
+    let done = twice(canaries, key, 200, |headers| {
+        send(scene, "POST", "/bulk", headers, &items)
+    });
+    assert_eq!(done.json()["succeeded"], 3, "{}", done.body);
+    let secret = done.text("/results/0/body/secret/value");
+    canaries.keep("a secret made in bulk", secret);
+    let secret = done.text("/results/1/body/secret/value");
+    canaries.keep("a secret rotated in bulk", &secret);
+    Credentials {
+        client_id: made.client_id.clone(),
+        client_secret: secret,
+    }
+}
+
+fn use_tokens(scene: &Scene, canaries: &mut Canaries, client: &Credentials) {
+    let (world, tenant) = (&scene.world, &scene.tenant.id);
+    let token = world.token(tenant, client, "grantor:clients.read");
+    canaries.keep("a token", &token);
+    let signature = token.rsplit('.').next().unwrap();
+    canaries.keep("a token's signature", signature);
+    world.introspect(tenant, client, &token).expect(200);
+    let by = World::bearer(&token);
+    let refused = send_to(world, "GET", &scene.url("/clients"), &by, &[], "");
+    assert_eq!(refused.status, 403, "the client has no role");
+    assert_eq!(world.revoke(tenant, client, &token).status, 200);
+}
+
+fn pause_and_end(scene: &Scene, made: &Credentials) {
+    let path = path_of(&scene.subject);
+    let reason = json!({ "reason": "It hammers the orders API" }).to_string();
+    let ask = |method: &str, path: &str, body: &str| send(scene, method, path, &[], body);
+    ask("POST", &format!("{path}/disable"), &reason).expect(200);
+    ask("POST", &format!("{path}/enable"), "").expect(200);
+    let end = format!("{}?confirm_name=Made", path_of(made));
+    assert_eq!(ask("DELETE", &end, "").status, 204);
+    assert!(ask("GET", "/changes", "").body.contains("client.deleted"));
+}
