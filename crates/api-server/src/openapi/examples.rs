@@ -20,7 +20,6 @@ pub(super) fn examples(base: &str) -> Map<String, Value> {
         Problem::no_token(),
         Problem::Forbidden(Permission::ClientsRead),
         Problem::NotFound,
-        Problem::MethodNotAllowed(vec!["GET".to_owned(), "POST".to_owned()]),
         Problem::Conflict(FieldFault::pointer(
             "/key",
             "is another resource server's already",

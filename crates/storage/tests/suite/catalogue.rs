@@ -202,6 +202,7 @@ fn the_fast_paths_policies_let_it_write_tokens_alone() {
         policies,
         [
             "access_tokens for ALL where true",
+            "change_feed for SELECT where true",
             "changes for SELECT where true",
             "clients for SELECT where true",
             "installation for SELECT where true",

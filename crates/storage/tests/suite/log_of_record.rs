@@ -375,8 +375,13 @@ fn audit_2_a_person_is_erased_and_the_trail_stays() {
     );
     // What only looks like the key is let be.
     assert_eq!(two.after, Some(json!(["person"])));
+    // From where and by what program tells of who acted, not of whom it was done to.
+    assert_eq!((&three.ip, &three.user_agent), (&None, &None));
+    for kept in [one, two] {
+        assert_eq!(kept.ip.as_deref(), Some("192.0.2.7"));
+        assert!(kept.user_agent.is_some());
+    }
     for erased in [one, two, three] {
-        assert_eq!((&erased.ip, &erased.user_agent), (&None, &None));
         assert_eq!(erased.erased_at, Some(now() + TimeDelta::days(1)));
         assert_eq!(erased.request_id.as_deref(), Some("req_1"));
         assert_eq!(erased.actor_kind, "client");
