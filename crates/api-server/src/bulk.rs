@@ -195,7 +195,7 @@ async fn perform(call: &Call, offered: &[Operation], index: usize, item: BulkIte
         })?;
     let incoming = Incoming {
         path: path_of(call, operation, index, &item)?,
-        query: query_of(call, &item),
+        query: query_of(call.acting.dry_run, &item),
         headers: Headers {
             if_match: item.if_match,
             ..Headers::default()
@@ -249,16 +249,19 @@ fn path_of(
     }
 }
 
-fn query_of(call: &Call, item: &BulkItem) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    // Whoever asked for a rehearsal of the whole gets one, whatever an item says.
-    let rehearsed = call.acting.dry_run;
-    let of_item = |(name, _): &(&String, &String)| !(rehearsed && *name == "dry_run");
-    query.extend_pairs(item.query.iter().filter(of_item));
+/// Whoever asked for a rehearsal of the whole gets one, whatever an item says.
+fn query_of(rehearsed: bool, item: &BulkItem) -> String {
+    let mut query = item.query.clone();
     if rehearsed {
-        query.append_pair("dry_run", "true");
+        let of_item = query.entry("dry_run".to_owned()).or_default();
+        // What is neither `true` nor `false` is left to be refused.
+        if of_item.is_empty() || of_item == "false" {
+            "true".clone_into(of_item);
+        }
     }
-    query.finish()
+    let mut text = url::form_urlencoded::Serializer::new(String::new());
+    text.extend_pairs(&query);
+    text.finish()
 }
 
 impl ItemResult {
@@ -289,5 +292,37 @@ impl ItemResult {
             replayed: false,
             problem: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(rehearsed: bool, given: &[(&str, &str)]) -> String {
+        let item = BulkItem {
+            operation: "deleteClient".to_owned(),
+            path: BTreeMap::new(),
+            query: given
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            if_match: None,
+            body: None,
+        };
+        query_of(rehearsed, &item)
+    }
+
+    #[test]
+    fn no_item_escapes_the_rehearsal_of_the_whole() {
+        assert_eq!(query(true, &[]), "dry_run=true");
+        assert_eq!(query(true, &[("dry_run", "false")]), "dry_run=true");
+        assert_eq!(query(true, &[("dry_run", "AAA")]), "dry_run=AAA");
+        assert_eq!(query(false, &[("dry_run", "true")]), "dry_run=true");
+        assert_eq!(query(false, &[("dry_run", "false")]), "dry_run=false");
+        assert_eq!(
+            query(false, &[("confirm_name", "a b&c")]),
+            "confirm_name=a+b%26c"
+        );
     }
 }
