@@ -53,7 +53,26 @@ def dictionaries(bearer):
     events = [event["id"] for event in call(bearer, "audit-events?limit=20")["items"]]
     feed = call(bearer, "changes?limit=20")
     positions = ["now", feed["position"], *(item["position"] for item in feed["items"])]
-    return {"tenants": [TENANT], "clients": clients, "events": events, "positions": positions}
+    servers = [call(bearer, "resource-servers", server(number))["id"] for number in range(40)]
+    return {
+        "tenants": [TENANT],
+        "clients": clients,
+        "events": events,
+        "positions": positions,
+        "servers": servers,
+        # Each is one server's alone: enough that some are free.
+        "identifiers": [f"https://free-{number}.example" for number in range(1000)],
+    }
+
+
+def server(number):
+    """A resource server to be made; the name is that in the document's examples."""
+    return {
+        "key": f"fuzzed.{number}",
+        "identifier": f"https://fuzzed-{number}.example",
+        "name": "Orders",
+        "scopes": [{"name": "read"}],
+    }
 
 
 def untouched(counts):

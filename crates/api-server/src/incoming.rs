@@ -191,7 +191,8 @@ impl Incoming {
         let gate = Gate {
             caller: &caller,
             origin: &origin,
-            authority: &authority,
+            // A refusal is urgent to nobody: whoever is refused again and again must not hold up who revokes.
+            authority: &self.api.authority,
             now,
         };
         let named = self

@@ -142,7 +142,8 @@ pub fn operations() -> Vec<Operation> {
                 Tag::Tenants,
                 "Create a tenant",
                 "Makes the tenant, its root organization, its first owner and, if asked for, a client with the role \
-                 `admin`.",
+                 `admin`, whose secret is shown in this answer alone. The tenant's own log has the same event, and \
+                 those of the client and its secret.",
             )
             .needs_on_platform(Permission::TenantsCreate)
             .takes::<Json<TenantInput>>()

@@ -36,7 +36,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .about(
                 Tag::ResourceServers,
                 "Make a scope be",
-                "Adds the scope with the name in the path, or gives it another description. If-Match takes the \
+                "Adds the scope with the name in the path, or gives it another description (then the event is \
+                 `resource_server.scope_updated`). If-Match takes the \
                  resource server's ETag.",
             )
             .needs_over_whole_tenant(Permission::ResourceServersWrite)

@@ -21,10 +21,15 @@ const SCOPES_LIMIT: usize = 200;
 /// All that can be set of a resource server once it is made.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = ResourceServerSettings, example = json!({ "identifier": "https://orders.example", "name": "Orders API" }))]
+#[schema(as = ResourceServerSettings, example = json!({ "identifier": "https://orders-api.example", "name": "Orders API" }))]
 pub struct ServerSettings {
     /// The audience of its tokens: an absolute URI.
-    #[schema(example = "https://orders.example", min_length = 3, max_length = 255)]
+    #[schema(
+        example = "https://orders.example",
+        min_length = 3,
+        max_length = 255,
+        pattern = r"^[a-z][a-z0-9+.-]*:[!$%&'()*+,./0-9:;=?@A-Z\[\]_a-z~-]+$"
+    )]
     identifier: String,
     /// Its name.
     #[schema(example = "Orders", min_length = 1, max_length = 100)]
@@ -49,10 +54,20 @@ pub struct ServerSettings {
     "name": "Billing", "scopes": [{ "name": "read", "description": "See invoices." }] }))]
 pub struct NewServer {
     /// What stands before the colon in its scopes. It has a dot, and can't be changed later.
-    #[schema(example = "billing.api", min_length = 3, max_length = 64)]
+    #[schema(
+        example = "billing.api",
+        min_length = 3,
+        max_length = 64,
+        pattern = r"^[a-z0-9-]+(\.[a-z0-9-]+)+$"
+    )]
     key: String,
     /// The audience of its tokens: an absolute URI.
-    #[schema(example = "https://billing.example", min_length = 3, max_length = 255)]
+    #[schema(
+        example = "https://billing.example",
+        min_length = 3,
+        max_length = 255,
+        pattern = r"^[a-z][a-z0-9+.-]*:[!$%&'()*+,./0-9:;=?@A-Z\[\]_a-z~-]+$"
+    )]
     identifier: String,
     /// Its name.
     #[schema(example = "Billing", min_length = 1, max_length = 100)]
@@ -79,7 +94,12 @@ pub struct NewServer {
 #[serde(deny_unknown_fields)]
 pub struct NewScope {
     /// What stands after the colon.
-    #[schema(example = "read", min_length = 1, max_length = 100)]
+    #[schema(
+        example = "read",
+        min_length = 1,
+        max_length = 100,
+        pattern = "^[A-Za-z0-9._:-]+$"
+    )]
     name: String,
     /// What it allows, in a sentence for people.
     #[serde(default)]
