@@ -16,6 +16,8 @@ HERE = Path(__file__).resolve().parent
 DOCUMENT = HERE.parent / "openapi" / "management.json"
 API = os.environ["API"]
 TENANT = os.environ["TENANT"]
+# What each resource server has at the beginning.
+SCOPES = ["read", "write", "refund", "export", "archive", "approve", "cancel", "share"]
 
 
 def token(issuer, credentials, scopes):
@@ -60,18 +62,19 @@ def dictionaries(bearer):
         "events": events,
         "positions": positions,
         "servers": servers,
+        "scope-names": [*SCOPES, "not-there-yet"],
         # Each is one server's alone: enough that some are free.
         "identifiers": [f"https://free-{number}.example" for number in range(1000)],
     }
 
 
 def server(number):
-    """A resource server to be made; the name is that in the document's examples."""
+    """A resource server to be made."""
     return {
         "key": f"fuzzed.{number}",
         "identifier": f"https://fuzzed-{number}.example",
-        "name": "Orders",
-        "scopes": [{"name": "read"}],
+        "name": "Nightly export",
+        "scopes": [{"name": name} for name in SCOPES],
     }
 
 
