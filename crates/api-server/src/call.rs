@@ -6,6 +6,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use grantor_domain::access::{AccessRefusal, Caller, Reach};
 use grantor_domain::audit::{Action, Event, Events, Origin, Target};
+use grantor_domain::client::confirms;
 use grantor_domain::ids::{OrganizationId, TenantId};
 use grantor_domain::permission::Permission;
 use grantor_storage::{
@@ -157,12 +158,8 @@ impl Call {
             Err(Stop::Problem(problem)) => Err(problem),
             // audit_1: the refusal of somebody who is known leaves an event, or is not told.
             Err(Stop::Refused(problem, event)) => {
-                let scope = Scope::Tenant(self.acting.caller.tenant);
-                self.database()
-                    .change(scope, self.origin.clone(), self.now, move |_tx| {
-                        Ok::<_, StorageError>(Change::made((), *event))
-                    })
-                    .await?;
+                let database = self.api().authority.database();
+                record_refusal(database, self.origin.clone(), self.now, *event).await?;
                 Err(problem)
             }
         }
@@ -285,9 +282,23 @@ pub fn refusal_event(caller: &Caller, target: Target, why: Value) -> Event {
     Event::new(caller.tenant, Action::AccessRefused, target).after(why)
 }
 
+/// `audit_1`: puts a refusal on record in a change of its own. If it can't be written, that is told instead; the
+/// caller gets nothing either way.
+pub async fn record_refusal(
+    database: &Database,
+    origin: Origin,
+    now: DateTime<Utc>,
+    event: Event,
+) -> Result<(), StorageError> {
+    let scope = Scope::Tenant(event.tenant);
+    database
+        .change(scope, origin, now, move |_tx| Ok(Change::made((), event)))
+        .await
+}
+
 /// Demands that the name typed to confirm is the very name.
 pub fn confirm(typed: Option<&str>, name: &str, place: FieldFault) -> Result<(), Problem> {
-    if typed == Some(name) {
+    if typed.is_some_and(|typed| confirms(name, typed)) {
         Ok(())
     } else {
         Err(Problem::ConfirmationMismatch(place))

@@ -17,12 +17,11 @@ use grantor_domain::permission::Permission;
 use grantor_protocol::bearer::BearerToken;
 use grantor_server_kit::rate_limit::RateLimits;
 use grantor_server_kit::{CallerAddress, request_id, user_agent};
-use grantor_storage::{Change, Scope, StorageError};
 use serde_json::{Value, json};
 
 use crate::Api;
 use crate::answer::AnyAnswer;
-use crate::call::{Acting, Call, refusal_event};
+use crate::call::{Acting, Call, record_refusal, refusal_event};
 use crate::operation::{Facts, Needs, Operation};
 use crate::problem::Problem;
 use crate::requests::{BODY_LIMIT, Condition, IdempotencyKey, Query, RawBody};
@@ -322,18 +321,10 @@ impl Gate<'_> {
         Err(Problem::NotFound)
     }
 
-    /// If a refusal can't be written, that is told instead; the caller gets nothing either way.
     async fn record(&self, why: Value, target: Target) -> Result<(), Problem> {
         let event = refusal_event(self.caller, target, why);
-        self.authority
-            .database()
-            .change(
-                Scope::Tenant(self.caller.tenant),
-                self.origin.clone(),
-                self.now,
-                move |_tx| Ok::<_, StorageError>(Change::made((), event)),
-            )
-            .await?;
+        let database = self.authority.database();
+        record_refusal(database, self.origin.clone(), self.now, event).await?;
         Ok(())
     }
 }

@@ -161,9 +161,9 @@ pub fn check_allowed_scopes(
     Ok(())
 }
 
-/// Whether the name that was typed to confirm a deletion or rotation is the client's (`client_7`).
-pub fn confirms(client: &Client, typed: &str) -> bool {
-    client.settings.name.as_str() == typed
+/// Whether the name that was typed to confirm a deletion or rotation is the very name of what it is about (`client_7`).
+pub fn confirms(name: &str, typed: &str) -> bool {
+    name == typed
 }
 
 #[cfg(test)]
@@ -227,9 +227,10 @@ pub(crate) mod tests {
     #[test]
     fn client_7_the_typed_name_must_be_the_very_name() {
         let client = client("");
-        assert!(confirms(&client, "Nightly export"));
+        let name = client.settings.name.as_str();
+        assert!(confirms(name, "Nightly export"));
         for typed in ["", "nightly export", "Nightly export ", "Nightly"] {
-            assert!(!confirms(&client, typed), "{typed:?}");
+            assert!(!confirms(name, typed), "{typed:?}");
         }
     }
 }

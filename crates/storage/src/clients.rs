@@ -218,27 +218,6 @@ pub fn find_for_change(
     }
 }
 
-/// Reads up to `limit` clients in the order of their making, from after `after`.
-pub fn list(
-    tx: &mut impl Reads,
-    tenant: TenantId,
-    after: Option<ClientId>,
-    limit: i64,
-) -> Result<Vec<Client>, StorageError> {
-    let after = after.map_or(Uuid::nil(), ClientId::uuid);
-    clients::table
-        .left_join(suspensions::table.on(of_this_client()))
-        .filter(clients::tenant_id.eq(tenant.uuid()))
-        .filter(clients::id.gt(after))
-        .order(clients::id)
-        .limit(limit)
-        .select((ClientRow::as_select(), Option::<SuspensionRow>::as_select()))
-        .load::<(ClientRow, Option<SuspensionRow>)>(tx.connection())?
-        .into_iter()
-        .map(|(client, suspension)| client.into_domain(suspension))
-        .collect()
-}
-
 /// In which order clients are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientOrder {
