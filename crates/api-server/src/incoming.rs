@@ -293,6 +293,7 @@ impl Gate<'_> {
             },
             Needs::OnAnyTenant(permission) if self.caller.holds(permission).is_ok() => Ok(tenant),
             Needs::OnAnyTenant(permission) if tenant == own => self.forbidden(permission).await,
+            Needs::KnownCaller => Ok(own),
             Needs::Membership if tenant == own => Ok(tenant),
             Needs::OnAnyTenant(_) | Needs::Membership => self.foreign(tenant).await,
             Needs::InTenant(permission) => match self.caller.may(permission, tenant) {

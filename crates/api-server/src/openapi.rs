@@ -150,6 +150,7 @@ fn description(facts: &Facts) -> String {
             "Needs the permission `{}`, which operators alone hold.",
             permission.as_str()
         ),
+        Needs::KnownCaller => "Needs nothing but a good token.".to_owned(),
         Needs::Membership => {
             "Needs a token of this tenant; what each part needs is checked as it comes up."
                 .to_owned()

@@ -29,6 +29,8 @@ pub enum Needs {
     OnAnyTenant(Permission),
     /// To belong to the tenant that the path names. What it does further needs is checked as it comes up.
     Membership,
+    /// A good token, whoever's it is.
+    KnownCaller,
 }
 
 impl Needs {
@@ -39,7 +41,7 @@ impl Needs {
             | Self::OverWholeTenant(permission)
             | Self::OnPlatform(permission)
             | Self::OnAnyTenant(permission) => Some(permission),
-            Self::Membership => None,
+            Self::Membership | Self::KnownCaller => None,
         }
     }
 }
@@ -47,8 +49,16 @@ impl Needs {
 /// The chapters of the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tag {
+    /// Who calls, and what they may do.
+    Me,
     /// The customer organisations.
     Tenants,
+    /// The tree in which everything of a tenant lies.
+    Organizations,
+    /// The users of a tenant.
+    Members,
+    /// What members and clients may do.
+    Roles,
     /// What holds OAuth credentials.
     Clients,
     /// Their credentials.
@@ -66,7 +76,11 @@ pub enum Tag {
 impl Tag {
     /// All of them, in the order of the reference.
     pub const ALL: &[Self] = &[
+        Self::Me,
         Self::Tenants,
+        Self::Organizations,
+        Self::Members,
+        Self::Roles,
         Self::Clients,
         Self::Secrets,
         Self::ResourceServers,
@@ -78,7 +92,11 @@ impl Tag {
     /// The name.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Me => "Me",
             Self::Tenants => "Tenants",
+            Self::Organizations => "Organizations",
+            Self::Members => "Members",
+            Self::Roles => "Roles",
             Self::Clients => "Clients",
             Self::Secrets => "Secrets",
             Self::ResourceServers => "Resource servers",
@@ -91,7 +109,11 @@ impl Tag {
     /// What it is about.
     pub const fn description(self) -> &'static str {
         match self {
-            Self::Tenants => "The customer organisations, for operators.",
+            Self::Me => "Who calls, and what they may do where.",
+            Self::Tenants => "The customer organisations, for operators; and a tenant's own settings.",
+            Self::Organizations => "The tree of a tenant: its root organization and the business groups below it.",
+            Self::Members => "The users of a tenant, how they get in, and which roles they hold.",
+            Self::Roles => "Named sets of permissions: those that every tenant has, and its own.",
             Self::Clients => "What holds OAuth credentials in a tenant.",
             Self::Secrets => "The credentials of confidential clients.",
             Self::ResourceServers => "The tenant's own APIs, and the scopes of their tokens.",
@@ -321,6 +343,12 @@ impl<B, A> Draft<B, A> {
     #[must_use]
     pub fn needs_on_any_tenant(self, permission: Permission) -> Self {
         self.with(|facts| facts.needs = Needs::OnAnyTenant(permission))
+    }
+
+    /// Nothing but a good token.
+    #[must_use]
+    pub fn needs_a_known_caller(self) -> Self {
+        self.with(|facts| facts.needs = Needs::KnownCaller)
     }
 
     /// It stops something, and goes through however crowded the connections are.

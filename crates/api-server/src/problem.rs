@@ -84,6 +84,17 @@ pub enum Problem {
     ConfirmationMismatch(FieldFault),
     /// What is to be made would stand in the way of something that exists.
     Conflict(FieldFault),
+    /// It would leave a tenant without its root owner.
+    RootOwner,
+    /// It can't go while this hangs on it.
+    NotEmpty(String),
+    /// The tenant has as many of these as it may.
+    QuotaReached {
+        /// Of what.
+        what: &'static str,
+        /// How many it may have.
+        limit: i64,
+    },
     /// `If-Match` names another state than the present one.
     PreconditionFailed {
         /// The present one.
@@ -121,6 +132,9 @@ impl Problem {
             Self::InvalidCursor => ProblemCode::InvalidCursor,
             Self::ConfirmationMismatch(_) => ProblemCode::ConfirmationMismatch,
             Self::Conflict(_) => ProblemCode::Conflict,
+            Self::RootOwner => ProblemCode::RootOwner,
+            Self::NotEmpty(_) => ProblemCode::NotEmpty,
+            Self::QuotaReached { .. } => ProblemCode::QuotaReached,
             Self::PreconditionFailed { .. } => ProblemCode::PreconditionFailed,
             Self::InvalidIdempotencyKey => ProblemCode::InvalidIdempotencyKey,
             Self::IdempotencyKeyReused => ProblemCode::IdempotencyKeyReused,
@@ -157,6 +171,16 @@ impl Problem {
                 filters and sorting, or leave it out to begin anew"
                 .to_owned(),
             Self::ConfirmationMismatch(fault) | Self::Conflict(fault) => sentence(std::slice::from_ref(fault)),
+            Self::RootOwner => "this member is the tenant's root owner, who can't be disabled, deleted or demoted; hand \
+                the root ownership over first, with `PUT /v1/tenants/{tenant}/root-owner`"
+                .to_owned(),
+            Self::NotEmpty(what) => {
+                format!("it still has {what}; move them elsewhere or delete them first")
+            }
+            Self::QuotaReached { what, limit } => format!(
+                "a tenant may have {limit} {what}, and this one has them; delete some, or ask an operator for a higher \
+                 quota"
+            ),
             Self::PreconditionFailed { current } => format!(
                 "it was changed since you read it: its ETag is now {current}; read it again, and send your change \
                  with that ETag in If-Match"

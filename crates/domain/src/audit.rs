@@ -9,7 +9,8 @@ use std::net::IpAddr;
 use serde_json::{Map, Value};
 
 use crate::ids::{
-    ClientId, MemberId, OrganizationId, ResourceServerId, RoleAssignmentId, SecretId, TenantId,
+    ClientId, MemberId, OrganizationId, ResourceServerId, RoleAssignmentId, RoleId, SecretId,
+    TenantId,
 };
 use crate::text::{EmailAddress, PersonName};
 
@@ -89,6 +90,8 @@ pub enum Target {
     Secret(SecretId),
     /// A resource server.
     ResourceServer(ResourceServerId),
+    /// A role that the tenant has made for itself.
+    Role(RoleId),
     /// A role that somebody holds.
     RoleAssignment(RoleAssignmentId),
 }
@@ -103,6 +106,7 @@ impl Target {
             Self::Client(_) => "client",
             Self::Secret(_) => "secret",
             Self::ResourceServer(_) => "resource_server",
+            Self::Role(_) => "role",
             Self::RoleAssignment(_) => "role_assignment",
         }
     }
@@ -116,6 +120,7 @@ impl Target {
             Self::Client(id) => id.to_string(),
             Self::Secret(id) => id.to_string(),
             Self::ResourceServer(id) => id.to_string(),
+            Self::Role(id) => id.to_string(),
             Self::RoleAssignment(id) => id.to_string(),
         }
     }
@@ -152,8 +157,52 @@ actions! {
     PlatformBootstrapped = "platform.bootstrapped";
     /// A tenant was made.
     TenantCreated = "tenant.created";
+    /// A tenant's name, issuer or quotas were changed.
+    TenantUpdated = "tenant.updated";
+    /// A tenant was suspended by an operator.
+    TenantSuspended = "tenant.suspended";
+    /// A suspended tenant was restored by an operator.
+    TenantRestored = "tenant.restored";
+    /// A tenant was deleted for good.
+    TenantDeleted = "tenant.deleted";
+    /// A tenant's settings were changed.
+    SettingsUpdated = "tenant.settings_updated";
+    /// The root ownership of a tenant went to another member.
+    RootOwnerChanged = "tenant.root_owner_changed";
     /// An organization was made.
     OrganizationCreated = "organization.created";
+    /// An organization was renamed.
+    OrganizationUpdated = "organization.updated";
+    /// An organization was put under another one.
+    OrganizationMoved = "organization.moved";
+    /// An organization was deleted.
+    OrganizationDeleted = "organization.deleted";
+    /// A member was made.
+    MemberCreated = "member.created";
+    /// A member's name, address or organization was changed.
+    MemberUpdated = "member.updated";
+    /// A member was disabled.
+    MemberDisabled = "member.disabled";
+    /// A member was enabled again.
+    MemberEnabled = "member.enabled";
+    /// A member was deleted for good.
+    MemberDeleted = "member.deleted";
+    /// A link was made by which a member sets their first password.
+    MemberInvited = "member.invited";
+    /// A link was made by which a member sets a new password.
+    PasswordResetOffered = "member.password_reset_offered";
+    /// A member set their password by a link, or an administrator set it.
+    PasswordSet = "member.password_set";
+    /// A role was made.
+    RoleCreated = "role.created";
+    /// A role, or what it permits, was changed.
+    RoleUpdated = "role.updated";
+    /// A role was deleted.
+    RoleDeleted = "role.deleted";
+    /// A role was given to somebody.
+    RoleAssigned = "role.assigned";
+    /// A role was taken from somebody.
+    RoleUnassigned = "role.unassigned";
     /// A client was made.
     ClientCreated = "client.created";
     /// A client's settings were changed.

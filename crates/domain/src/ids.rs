@@ -136,8 +136,12 @@ typed_ids! {
     TokenId = "tok";
     /// An API with an audience and a catalogue of scopes.
     ResourceServerId = "rsv";
+    /// A role that a tenant has made for itself.
+    RoleId = "rol";
     /// A role held over one organization's subtree.
-    RoleAssignmentId = "rol";
+    RoleAssignmentId = "ras";
+    /// A link by which a member sets a password, once; the id's time is the link's expiry.
+    CredentialLinkId = "lnk";
     /// One row of the log of record.
     AuditEventId = "aud";
     /// Something in the outbox; the id's time is when it is given up.

@@ -35,6 +35,38 @@ permissions! {
     TenantsCreate = "tenants.create";
     /// List and read tenants (operators alone).
     TenantsRead = "tenants.read";
+    /// Change tenants, their issuers and their quotas (operators alone).
+    TenantsWrite = "tenants.write";
+    /// Suspend and restore tenants (operators alone).
+    TenantsSuspend = "tenants.suspend";
+    /// Delete tenants for good (operators alone).
+    TenantsDelete = "tenants.delete";
+    /// See and disable clients in any tenant (operators alone).
+    PlatformSupport = "platform.support";
+    /// Create, change and delete the platform-wide resource servers (operators alone).
+    PlatformResourceServersWrite = "platform_resource_servers.write";
+    /// See the tenant's settings and quotas.
+    SettingsRead = "settings.read";
+    /// Change the tenant's settings.
+    SettingsWrite = "settings.write";
+    /// See the organizations.
+    OrganizationsRead = "organizations.read";
+    /// Create, rename, move and delete business groups.
+    OrganizationsWrite = "organizations.write";
+    /// See the members, and which roles they hold.
+    MembersRead = "members.read";
+    /// Create, invite and change members, and let them set a new password.
+    MembersWrite = "members.write";
+    /// Disable and enable members.
+    MembersDisable = "members.disable";
+    /// Delete members for good.
+    MembersDelete = "members.delete";
+    /// See the roles, and what they permit.
+    RolesRead = "roles.read";
+    /// Create, change and delete the tenant's own roles.
+    RolesWrite = "roles.write";
+    /// Give roles to members, and take them away.
+    RolesAssign = "roles.assign";
     /// See the tenant's clients and their settings.
     ClientsRead = "clients.read";
     /// Create clients and change their settings.
@@ -68,7 +100,16 @@ impl Permission {
 
     /// Whether it concerns the whole platform, and so can be held in the platform tenant alone.
     pub fn is_for_operators(self) -> bool {
-        matches!(self, Self::TenantsCreate | Self::TenantsRead)
+        matches!(
+            self,
+            Self::TenantsCreate
+                | Self::TenantsRead
+                | Self::TenantsWrite
+                | Self::TenantsSuspend
+                | Self::TenantsDelete
+                | Self::PlatformSupport
+                | Self::PlatformResourceServersWrite
+        )
     }
 
     /// The name of the scope that a token needs for it.

@@ -16,6 +16,12 @@ pub enum StorageError {
         /// The constraint.
         constraint: String,
     },
+    /// Something refers to it, or what it refers to is not there; the name of the constraint tells which.
+    #[error("the reference {constraint} does not hold")]
+    Referenced {
+        /// The constraint.
+        constraint: String,
+    },
     /// What a row holds can't be read as what it should be.
     #[error("the stored {what} is not readable: {value:?}")]
     Corrupt {
@@ -70,6 +76,9 @@ impl From<DieselError> for StorageError {
         };
         match kind {
             DatabaseErrorKind::UniqueViolation => Self::Taken {
+                constraint: details.constraint_name().unwrap_or("unnamed").to_owned(),
+            },
+            DatabaseErrorKind::ForeignKeyViolation => Self::Referenced {
                 constraint: details.constraint_name().unwrap_or("unnamed").to_owned(),
             },
             DatabaseErrorKind::ClosedConnection

@@ -47,6 +47,7 @@ diesel::table! {
         touched -> Nullable<Array<Uuid>>,
         subjects -> Nullable<Array<Text>>,
         cuts -> Nullable<Array<Uuid>>,
+        actor_client -> Nullable<Text>,
     }
 }
 
@@ -149,6 +150,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    member_words (tenant_id, member_id, word) {
+        tenant_id -> Uuid,
+        word -> Text,
+        member_id -> Uuid,
+    }
+}
+
+diesel::table! {
     members (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -157,6 +166,9 @@ diesel::table! {
         revision -> Int8,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        organization_id -> Uuid,
+        status -> Text,
+        email_key -> Text,
     }
 }
 
@@ -222,6 +234,20 @@ diesel::table! {
         role -> Text,
         organization_id -> Uuid,
         created_at -> Timestamptz,
+        role_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    roles (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        description -> Text,
+        permissions -> Array<Text>,
+        revision -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
     }
 }
 
@@ -254,12 +280,31 @@ diesel::table! {
 }
 
 diesel::table! {
+    tenant_quotas (tenant_id) {
+        tenant_id -> Uuid,
+        organizations -> Nullable<Int4>,
+        members -> Nullable<Int4>,
+        clients -> Nullable<Int4>,
+        resource_servers -> Nullable<Int4>,
+        roles -> Nullable<Int4>,
+    }
+}
+
+diesel::table! {
     tenant_suspensions (tenant_id) {
         tenant_id -> Uuid,
         paused_by_operator_at -> Nullable<Timestamptz>,
         paused_by_operator_reason -> Nullable<Text>,
         deleted_at -> Nullable<Timestamptz>,
         cut_below -> Int8,
+    }
+}
+
+diesel::table! {
+    tenant_usage (tenant_id, what) {
+        tenant_id -> Uuid,
+        what -> Text,
+        used -> Int8,
     }
 }
 
@@ -273,6 +318,7 @@ diesel::table! {
         revision -> Int8,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        root_owner_id -> Nullable<Uuid>,
     }
 }
 
@@ -286,6 +332,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     deliveries,
     idempotency_records,
     installation,
+    member_words,
     members,
     organizations,
     parted_tables,
@@ -293,8 +340,11 @@ diesel::allow_tables_to_appear_in_same_query!(
     resource_server_scopes,
     resource_servers,
     role_assignments,
+    roles,
     signing_keys,
     suspensions,
+    tenant_quotas,
     tenant_suspensions,
+    tenant_usage,
     tenants,
 );

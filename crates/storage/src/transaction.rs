@@ -6,13 +6,13 @@ use chrono::{DateTime, Utc};
 use diesel::PgConnection;
 use diesel::prelude::*;
 use grantor_domain::audit::{Events, Origin};
-use grantor_domain::ids::{ClientId, MemberId, OrganizationId, ResourceServerId, TenantId};
+use grantor_domain::ids::{ClientId, MemberId, OrganizationId, ResourceServerId, RoleId, TenantId};
 use grantor_keys::Entropy;
 use uuid::Uuid;
 
 use crate::error::StorageError;
 use crate::event_ids::EventIds;
-use crate::schema::{clients, members, organizations, resource_servers, tenants};
+use crate::schema::{clients, members, organizations, resource_servers, roles, tenants};
 
 /// What a transaction may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +76,7 @@ pub(crate) enum Subject {
     Member(MemberId),
     Client(ClientId),
     ResourceServer(ResourceServerId),
+    Role(RoleId),
 }
 
 impl Subject {
@@ -86,6 +87,7 @@ impl Subject {
             Self::Member(id) => id.uuid(),
             Self::Client(id) => id.uuid(),
             Self::ResourceServer(id) => id.uuid(),
+            Self::Role(id) => id.uuid(),
         }
     }
 
@@ -97,6 +99,7 @@ impl Subject {
             Self::Member(id) => id.to_string(),
             Self::Client(id) => id.to_string(),
             Self::ResourceServer(id) => id.to_string(),
+            Self::Role(id) => id.to_string(),
         }
     }
 }
@@ -289,6 +292,10 @@ fn raise_revision(
             resource_servers::tenant_id
                 .eq(tenant)
                 .and(resource_servers::id.eq(id.uuid()))
+        ),
+        Subject::Role(id) => raise!(
+            roles,
+            roles::tenant_id.eq(tenant).and(roles::id.eq(id.uuid()))
         ),
     };
     Ok(())

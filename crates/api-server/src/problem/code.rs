@@ -48,6 +48,12 @@ codes! {
     MethodNotAllowed = 405 "method-not-allowed" "This method is not offered here";
     /// Something with this name or key exists already.
     Conflict = 409 "conflict" "It would stand in the way of something that exists";
+    /// The root owner of a tenant can't be lost.
+    RootOwner = 409 "root-owner" "The root ownership must be handed over first";
+    /// Something still lies in it, or rests on it.
+    NotEmpty = 409 "not-empty" "Something still hangs on it";
+    /// The tenant has as many of these as it may.
+    QuotaReached = 409 "quota-reached" "The tenant's quota is reached";
     /// The change feed does not reach back so far.
     PositionExpired = 410 "position-expired" "The feed does not reach back so far";
     /// `If-Match` names another state than the present one.
