@@ -133,6 +133,12 @@ CREATE TABLE tenant_usage (
     used bigint NOT NULL,
     PRIMARY KEY (tenant_id, what)
 );
+INSERT INTO tenant_usage (tenant_id, what, used)
+SELECT tenant_id, 'organizations', count(*) FROM organizations GROUP BY tenant_id
+UNION ALL SELECT tenant_id, 'members', count(*) FROM members GROUP BY tenant_id
+UNION ALL SELECT tenant_id, 'clients', count(*) FROM clients GROUP BY tenant_id
+UNION ALL SELECT tenant_id, 'resource_servers', count(*) FROM resource_servers GROUP BY tenant_id;
+
 ALTER TABLE tenant_quotas ENABLE ROW LEVEL SECURITY;
 ALTER TABLE tenant_quotas FORCE ROW LEVEL SECURITY;
 ALTER TABLE tenant_usage ENABLE ROW LEVEL SECURITY;
@@ -143,12 +149,6 @@ GRANT SELECT, INSERT, UPDATE ON tenant_usage TO grantor_tenant, grantor_platform
 GRANT DELETE ON tenant_usage TO grantor_platform;
 CREATE POLICY own ON tenant_quotas FOR ALL TO grantor_tenant, grantor_platform USING (tenant_id = grantor.current_tenant());
 CREATE POLICY own ON tenant_usage FOR ALL TO grantor_tenant, grantor_platform USING (tenant_id = grantor.current_tenant());
-
-INSERT INTO tenant_usage (tenant_id, what, used)
-SELECT tenant_id, 'organizations', count(*) FROM organizations GROUP BY tenant_id
-UNION ALL SELECT tenant_id, 'members', count(*) FROM members GROUP BY tenant_id
-UNION ALL SELECT tenant_id, 'clients', count(*) FROM clients GROUP BY tenant_id
-UNION ALL SELECT tenant_id, 'resource_servers', count(*) FROM resource_servers GROUP BY tenant_id;
 
 -- Counting locks the tenant's count until the transaction ends: of two that make the last one that is allowed,
 -- the second sees what the first has made.

@@ -72,6 +72,10 @@ pub struct ActorOutput {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     tenant_id: Option<String>,
+    /// The client through which a member acted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    client_id: Option<String>,
 }
 
 /// On what it was done.
@@ -136,6 +140,7 @@ impl From<LoggedEvent> for AuditEventOutput {
                 kind: event.actor_kind,
                 id: event.actor,
                 tenant_id: event.actor_tenant.map(|tenant| tenant.to_string()),
+                client_id: event.actor_client,
             },
             target: TargetOutput {
                 kind: event.target_kind,

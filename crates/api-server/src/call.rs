@@ -272,7 +272,7 @@ impl Acting {
                 json!({ "missing_permission": permission.as_str() }),
             ),
         };
-        let target = Target::Client(self.caller.client);
+        let target = self.caller.target();
         Stop::refused(problem, refusal_event(&self.caller, target, why))
     }
 }

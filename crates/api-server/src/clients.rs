@@ -306,7 +306,7 @@ fn check_scopes(
         // audit_1: this one is a refusal of somebody who is known.
         ScopeRefusal::NotHeld(scope) => {
             let why = json!({ "scope_not_held": scope });
-            let target = Target::Client(acting.caller.client);
+            let target = acting.caller.target();
             Stop::refused(problem, refusal_event(&acting.caller, target, why))
         }
     })

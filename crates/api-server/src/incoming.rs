@@ -11,7 +11,7 @@ use actix_web::http::header::{ACCEPT, AUTHORIZATION, HeaderName, IF_MATCH, IF_NO
 use actix_web::{FromRequest, HttpRequest};
 use grantor_authority::{Authority, CallerCheck};
 use grantor_domain::access::{AccessRefusal, Caller, Reach};
-use grantor_domain::audit::{Actor, Origin, Target};
+use grantor_domain::audit::{Origin, Target};
 use grantor_domain::ids::TenantId;
 use grantor_domain::permission::Permission;
 use grantor_protocol::bearer::BearerToken;
@@ -179,10 +179,7 @@ impl Incoming {
         };
         let caller = check(&authority, &self.token, now).await?;
         let origin = Origin {
-            actor: Actor::Client {
-                tenant: caller.tenant,
-                client: caller.client,
-            },
+            actor: caller.actor(),
             ip: self.ip,
             user_agent: self.user_agent.clone(),
             request_id: Some(self.request_id.clone()),
@@ -312,7 +309,7 @@ impl Gate<'_> {
 
     async fn forbidden<T>(&self, permission: Permission) -> Result<T, Problem> {
         let why = json!({ "missing_permission": permission.as_str() });
-        self.record(why, Target::Client(self.caller.client)).await?;
+        self.record(why, self.caller.target()).await?;
         Err(Problem::Forbidden(permission))
     }
 

@@ -110,8 +110,12 @@ impl Tag {
     pub const fn description(self) -> &'static str {
         match self {
             Self::Me => "Who calls, and what they may do where.",
-            Self::Tenants => "The customer organisations, for operators; and a tenant's own settings.",
-            Self::Organizations => "The tree of a tenant: its root organization and the business groups below it.",
+            Self::Tenants => {
+                "The customer organisations, for operators; and a tenant's own settings."
+            }
+            Self::Organizations => {
+                "The tree of a tenant: its root organization and the business groups below it."
+            }
             Self::Members => "The users of a tenant, how they get in, and which roles they hold.",
             Self::Roles => "Named sets of permissions: those that every tenant has, and its own.",
             Self::Clients => "What holds OAuth credentials in a tenant.",

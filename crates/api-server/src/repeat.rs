@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use grantor_domain::audit::{Action, Event, Target};
-use grantor_domain::ids::TenantId;
+use grantor_domain::ids::{MemberId, TenantId};
 use grantor_keys::{Entropy, Keyring, SealContext};
 use grantor_storage::{Change, ChangeTx, idempotency};
 use serde_json::json;
@@ -49,9 +49,13 @@ impl Repeat {
         let keyring = authority.keyring().clone();
         let caller = &call.acting.caller;
         // Each caller has keys of its own: another's is another key, though its letters are the same.
+        let member = caller.member.map(MemberId::uuid);
         let whose = [
             caller.tenant.uuid().as_bytes().as_slice(),
             caller.client.uuid().as_bytes(),
+            member
+                .as_ref()
+                .map_or(&[], |member| member.as_bytes().as_slice()),
             key.expose(),
         ]
         .concat();

@@ -8,6 +8,7 @@ use grantor_domain::permission::Permission;
 use grantor_domain::role::{HeldPermissions, HomeTenant};
 use grantor_keys::{PlainSecret, SecretKind};
 use grantor_storage::clients::NewSecret;
+use grantor_storage::role_assignments::Holder;
 use grantor_storage::{Change, ChangeTx, clients, organizations, role_assignments, tenants};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -203,7 +204,7 @@ fn conveyed_by(
         root: found.root_organization,
         is_platform: found.is_platform,
     };
-    let roles = role_assignments::of_client(tx, tenant, client.id)?;
+    let roles = role_assignments::roles_of(tx, tenant, Holder::Client(client.id))?;
     let conveyed = HeldPermissions::of(&roles, home).within(&client.settings.allowed_scopes);
     conveyed
         .iter()

@@ -4,8 +4,7 @@ pub mod prepared;
 
 use chrono::{DateTime, Utc};
 use grantor_domain::audit::Action;
-use grantor_domain::ids::{MemberId, TenantId};
-use grantor_domain::member::NewMember;
+use grantor_domain::ids::TenantId;
 use grantor_domain::permission::Permission;
 use grantor_domain::tenant::Tenant;
 use grantor_domain::text::{EmailAddress, OrganizationName, PersonName};
@@ -172,11 +171,7 @@ async fn create(
 ) -> Result<Answer<CreatedTenant>, Problem> {
     let with_admin = input.admin_client;
     let (name, owner_name, owner_email) = input.verified()?;
-    let owner = NewMember {
-        id: call.api().new_id::<MemberId>()?,
-        name: owner_name,
-        email: owner_email,
-    };
+    let owner = (owner_name, owner_email);
     let prepared = PreparedTenant::new(call.api(), name, owner, with_admin)?;
     let platform = call.acting.caller.tenant;
     let id = prepared.tenant.id;

@@ -21,6 +21,7 @@ use grantor_domain::ids::{ClientId, TokenId};
 use grantor_domain::role::BuiltInRole;
 use grantor_keys::peek_claims;
 use grantor_storage::callers::{self, TokenKey};
+use grantor_storage::role_assignments::Holder;
 use grantor_storage::{ReadTx, Scope, StorageError, clients, role_assignments, tenants, tokens};
 use tokio::task::JoinSet;
 
@@ -151,7 +152,8 @@ async fn check(authority: &Authority, held: &Held, way: Way) {
                     let tenant = tenants::find(tx, key.tenant)?;
                     let recorded = tokens::find(tx, key.tenant, key.client, key.id)?;
                     let client = clients::find(tx, key.tenant, key.client)?;
-                    let roles = role_assignments::of_client(tx, key.tenant, key.client)?;
+                    let roles =
+                        role_assignments::roles_of(tx, key.tenant, Holder::Client(key.client))?;
                     Ok((tenant, recorded, client, roles))
                 })
                 .await;

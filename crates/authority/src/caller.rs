@@ -42,13 +42,13 @@ impl Authority {
             tenant_suspension,
             allowed_now,
             home,
-            service_roles,
+            roles,
         } = record.as_ref();
         let good = good_for(&token, recorded, tenant_suspension, allowed_now, now);
         let Some(scopes) = good else {
             return Ok(CallerCheck::NotGood);
         };
-        let caller = Caller::identify(&recorded.token, &scopes, *home, service_roles);
+        let caller = Caller::identify(&recorded.token, &scopes, *home, roles);
         Ok(caller.map_or(CallerCheck::OtherAudience, CallerCheck::Good))
     }
 }

@@ -21,6 +21,7 @@ pub(crate) fn good_for(
         epoch: recorded.epoch,
         tenant: tenant_suspension,
         client: &recorded.client_suspension,
+        member: &recorded.member_suspension,
         allowed_now,
     };
     match recorded.token.check(now, &around) {

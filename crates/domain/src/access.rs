@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use grantor_protocol::scope::Scopes;
 use thiserror::Error;
 
-use crate::ids::{ClientId, OrganizationId, TenantId};
+use crate::audit::{Actor, Target};
+use crate::ids::{ClientId, MemberId, OrganizationId, TenantId};
 use crate::permission::Permission;
 use crate::resource_server::MANAGEMENT_API_AUDIENCE;
 use crate::role::{HeldPermissions, HeldRole, HomeTenant};
@@ -18,9 +19,11 @@ pub struct Caller {
     pub tenant: TenantId,
     /// The client that calls.
     pub client: ClientId,
+    /// The member for whom it does, unless it acts for itself.
+    pub member: Option<MemberId>,
     /// The organization at the top of the tenant's tree.
     pub root: OrganizationId,
-    /// The token's scopes ∩ what the client's roles permit now (`role_4`), and over which organizations.
+    /// The token's scopes ∩ what the roles of whoever acts permit now (`role_4`), and over which organizations.
     pub reach: HeldPermissions,
 }
 
@@ -45,30 +48,48 @@ pub enum AccessRefusal {
 }
 
 impl Caller {
-    /// Decides who calls by a token that is good for `scopes` now, and whose client has these service roles.
-    /// Nobody does by a token for another audience.
+    /// Decides who calls by a token that is good for `scopes` now. The roles are those of the member for whom the
+    /// client acts, or, if it acts for itself, its own. Nobody calls by a token for another audience.
     pub fn identify(
         token: &AccessToken,
         scopes: &Scopes,
         home: HomeTenant,
-        service_roles: &[HeldRole],
+        roles: &[HeldRole],
     ) -> Option<Self> {
         let audiences = &mut token.audiences.iter();
         if !audiences.any(|audience| audience == MANAGEMENT_API_AUDIENCE) {
             return None;
         }
-        // role_4: who acts for a member has the member's rights at most; what the client may do by itself
-        // does not count.
-        let roles = match token.member {
-            None => service_roles,
-            Some(_) => &[],
-        };
         Some(Self {
             tenant: token.tenant,
             client: token.client,
+            member: token.member,
             root: home.root,
             reach: HeldPermissions::of(roles, home).within(scopes),
         })
+    }
+
+    /// Who acts, for the log of record.
+    pub fn actor(&self) -> Actor {
+        match self.member {
+            Some(member) => Actor::Member {
+                tenant: self.tenant,
+                member,
+                client: Some(self.client),
+            },
+            None => Actor::Client {
+                tenant: self.tenant,
+                client: self.client,
+            },
+        }
+    }
+
+    /// The caller as what an event is about.
+    pub fn target(&self) -> Target {
+        match self.member {
+            Some(member) => Target::Member(member),
+            None => Target::Client(self.client),
+        }
     }
 
     /// What the caller may do over any organization at all.
@@ -141,7 +162,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::ids::{MemberId, TokenId};
+    use crate::ids::TokenId;
     use crate::role::BuiltInRole::{self, Admin, Operator, Support};
     use crate::suspension::Position;
 
@@ -187,10 +208,7 @@ mod tests {
     ) -> Option<Caller> {
         let roles: Vec<HeldRole> = roles
             .iter()
-            .map(|(role, over)| HeldRole {
-                role: *role,
-                organization: organization(*over),
-            })
+            .map(|(role, over)| HeldRole::new(*role, organization(*over)))
             .collect();
         let home = HomeTenant {
             root: organization(ROOT),
@@ -234,13 +252,21 @@ mod tests {
     }
 
     #[test]
-    fn role_4_who_acts_for_a_member_has_nothing_of_the_clients_own_roles() {
+    fn role_4_a_client_that_acts_for_a_member_is_on_record_as_the_member_through_the_client() {
+        let member = MemberId::from_uuid(Uuid::from_u128(9));
+        let own = token("grantor:clients.read", MANAGEMENT_API_AUDIENCE);
         let for_a_member = AccessToken {
-            member: Some(MemberId::from_uuid(Uuid::from_u128(9))),
-            ..token("grantor:clients.read", MANAGEMENT_API_AUDIENCE)
+            member: Some(member),
+            ..own.clone()
         };
-        let caller = identified(&for_a_member, &[(Admin, ROOT)], false).unwrap();
-        assert!(caller.permissions().is_empty());
+        let actor = |token: &AccessToken| identified(token, &[], false).unwrap().actor();
+        assert_eq!((actor(&own).kind(), actor(&own).client()), ("client", None));
+        let acting = actor(&for_a_member);
+        assert_eq!(
+            (acting.kind(), acting.name()),
+            ("member", member.to_string())
+        );
+        assert_eq!(acting.client(), Some(for_a_member.client));
     }
 
     #[test]

@@ -24,6 +24,15 @@ pub enum Actor {
         /// The client.
         client: ClientId,
     },
+    /// A member, through a client that acts for them, or by a link of their own.
+    Member {
+        /// The tenant that they belong to.
+        tenant: TenantId,
+        /// The member.
+        member: MemberId,
+        /// The client through which they act.
+        client: Option<ClientId>,
+    },
     /// Somebody at the installation's command line, named by the command.
     Command(&'static str),
     /// A server, by itself.
@@ -35,6 +44,7 @@ impl Actor {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Client { .. } => "client",
+            Self::Member { .. } => "member",
             Self::Command(_) => "command",
             Self::Server => "server",
         }
@@ -44,8 +54,25 @@ impl Actor {
     pub fn name(&self) -> String {
         match self {
             Self::Client { client, .. } => client.to_string(),
+            Self::Member { member, .. } => member.to_string(),
             Self::Command(name) => (*name).to_owned(),
             Self::Server => "grantor".to_owned(),
+        }
+    }
+
+    /// The tenant that they belong to.
+    pub fn tenant(&self) -> Option<TenantId> {
+        match self {
+            Self::Client { tenant, .. } | Self::Member { tenant, .. } => Some(*tenant),
+            Self::Command(_) | Self::Server => None,
+        }
+    }
+
+    /// The client through which a member acts.
+    pub fn client(&self) -> Option<ClientId> {
+        match self {
+            Self::Member { client, .. } => *client,
+            Self::Client { .. } | Self::Command(_) | Self::Server => None,
         }
     }
 }

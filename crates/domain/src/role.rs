@@ -1,10 +1,13 @@
-//! The roles that every tenant has (`role_1`), and what they permit.
+//! Roles (`role_1`): those that every tenant has, those of a tenant's own, and what they permit.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
 
 use grantor_protocol::scope::Scopes;
+use thiserror::Error;
 
-use crate::ids::OrganizationId;
+use crate::ids::{OrganizationId, RoleId};
 use crate::permission::Permission;
 
 /// A role that every tenant has.
@@ -58,24 +61,137 @@ impl BuiltInRole {
             Self::Operator => true,
             // role_3: owners and admins hold every permission of their subtree.
             Self::Owner | Self::Admin => !permission.is_for_operators(),
+            // role_1: it reads, disables, contacts.
             Self::Support => {
                 matches!(
                     permission,
-                    Permission::ClientsRead | Permission::ClientsDisable
+                    Permission::ClientsRead
+                        | Permission::ClientsDisable
+                        | Permission::OrganizationsRead
+                        | Permission::MembersRead
+                        | Permission::MembersDisable
+                        | Permission::RolesRead
+                        | Permission::ResourceServersRead
+                        | Permission::SettingsRead
                 )
             }
             Self::Developer | Self::Member => false,
         }
     }
+
+    /// What it is for, in a sentence for people.
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::Owner => {
+                "Owns the tenant: holds every permission, over the root organization alone."
+            }
+            Self::Admin => "Holds every permission over an organization and what lies below it.",
+            Self::Developer => "Registers apps.",
+            Self::Support => {
+                "Sees what there is, and disables clients and members in an emergency."
+            }
+            Self::Member => "Manages nothing.",
+            Self::Operator => "Runs the installation; in the platform tenant alone.",
+        }
+    }
+}
+
+/// Which role: one that every tenant has, by its name, or one of the tenant's own, by its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RoleReference {
+    /// One that every tenant has.
+    BuiltIn(BuiltInRole),
+    /// One of the tenant's own.
+    Own(RoleId),
+}
+
+/// A text names no role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "must be `owner`, `admin`, `developer`, `support`, `member`, or the id of a role, which begins with `rol_`"
+)]
+pub struct RoleReferenceError;
+
+impl FromStr for RoleReference {
+    type Err = RoleReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match BuiltInRole::parse(text) {
+            Some(role) => Ok(Self::BuiltIn(role)),
+            None => text.parse().map(Self::Own).map_err(|_| RoleReferenceError),
+        }
+    }
+}
+
+impl fmt::Display for RoleReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn(role) => f.write_str(role.as_str()),
+            Self::Own(id) => id.fmt(f),
+        }
+    }
+}
+
+/// A role with what it permits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// One that every tenant has.
+    BuiltIn(BuiltInRole),
+    /// One of the tenant's own.
+    Own {
+        /// Its id.
+        id: RoleId,
+        /// What it permits.
+        permissions: BTreeSet<Permission>,
+    },
+}
+
+impl From<BuiltInRole> for Role {
+    fn from(role: BuiltInRole) -> Self {
+        Self::BuiltIn(role)
+    }
+}
+
+impl Role {
+    /// Which one it is.
+    pub fn reference(&self) -> RoleReference {
+        match self {
+            Self::BuiltIn(role) => RoleReference::BuiltIn(*role),
+            Self::Own { id, .. } => RoleReference::Own(*id),
+        }
+    }
+
+    /// Whether it permits something, in its organization and below.
+    pub fn permits(&self, permission: Permission) -> bool {
+        match self {
+            Self::BuiltIn(role) => role.permits(permission),
+            Self::Own { permissions, .. } => permissions.contains(&permission),
+        }
+    }
 }
 
 /// A role that somebody holds over one organization and what lies below it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldRole {
     /// The role.
-    pub role: BuiltInRole,
+    pub role: Role,
     /// The organization at the top of the subtree.
     pub organization: OrganizationId,
+}
+
+impl HeldRole {
+    /// A role over an organization.
+    pub fn new(role: impl Into<Role>, organization: OrganizationId) -> Self {
+        Self {
+            role: role.into(),
+            organization,
+        }
+    }
+
+    /// What it comes to in a tenant: each permission, over its organization.
+    pub fn conveys(&self, home: HomeTenant) -> HeldPermissions {
+        HeldPermissions::of(std::slice::from_ref(self), home)
+    }
 }
 
 /// What of a tenant decides how far a role reaches in it.
@@ -157,10 +273,7 @@ mod tests {
     fn held(roles: &[(BuiltInRole, u128)], is_platform: bool) -> HeldPermissions {
         let roles: Vec<HeldRole> = roles
             .iter()
-            .map(|(role, over)| HeldRole {
-                role: *role,
-                organization: organization(*over),
-            })
+            .map(|(role, over)| HeldRole::new(*role, organization(*over)))
             .collect();
         let home = HomeTenant {
             root: organization(1),

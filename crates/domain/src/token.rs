@@ -56,6 +56,9 @@ pub enum Inactive {
     /// Its client is disabled, deleted, or cut off what was issued before.
     #[error("its client stops it")]
     Client,
+    /// The member for whom it was issued is disabled, deleted, or cut off what was issued before.
+    #[error("its member stops it")]
+    Member,
     /// None of its scopes is allowed any more (`token_8`).
     #[error("no scope is left")]
     NoScopeLeft,
@@ -70,6 +73,8 @@ pub struct TokenSurroundings<'a> {
     pub tenant: &'a Suspension,
     /// What suspends its client.
     pub client: &'a Suspension,
+    /// What suspends the member for whom it was issued; nothing does when there is none.
+    pub member: &'a Suspension,
     /// The scopes that its client is allowed now; none when the client is gone.
     pub allowed_now: &'a Scopes,
 }
@@ -95,6 +100,9 @@ impl AccessToken {
         }
         if around.client.stops(self.position) {
             return Err(Inactive::Client);
+        }
+        if self.member.is_some() && around.member.stops(self.position) {
+            return Err(Inactive::Member);
         }
         // token_8: shrinking kills nothing, but what is not allowed now can't be used.
         let effective = self.scopes.intersection(around.allowed_now);
@@ -151,6 +159,7 @@ mod tests {
                 epoch: 5,
                 tenant,
                 client,
+                member: &Suspension::default(),
                 allowed_now: &allowed_now,
             },
         )

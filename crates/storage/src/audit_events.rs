@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text, Timestamptz, Uuid as SqlUuid};
-use grantor_domain::audit::{Actor, Event, Origin};
+use grantor_domain::audit::{Event, Origin};
 use grantor_domain::ids::{AuditEventId, TenantId};
 use serde_json::Value;
 use uuid::Uuid;
@@ -26,6 +26,8 @@ pub struct LoggedEvent {
     pub actor_tenant: Option<TenantId>,
     /// Who exactly.
     pub actor: String,
+    /// The client through which a member acted.
+    pub actor_client: Option<String>,
     /// What was done.
     pub action: String,
     /// The version of the particulars.
@@ -56,6 +58,7 @@ struct EventRow {
     actor_kind: String,
     actor_tenant_id: Option<Uuid>,
     actor_name: String,
+    actor_client: Option<String>,
     action: String,
     schema_version: i32,
     target_kind: String,
@@ -76,6 +79,7 @@ impl EventRow {
             actor_kind: self.actor_kind,
             actor_tenant: self.actor_tenant_id.map(TenantId::from_uuid),
             actor: self.actor_name,
+            actor_client: self.actor_client,
             action: self.action,
             version: self.schema_version,
             target_kind: self.target_kind,
@@ -98,10 +102,8 @@ pub(crate) fn insert(
     event: &Event,
     reach: Reach,
 ) -> Result<(), StorageError> {
-    let actor_tenant = match origin.actor {
-        Actor::Client { tenant, .. } => Some(tenant.uuid()),
-        Actor::Command(_) | Actor::Server => None,
-    };
+    let actor_tenant = origin.actor.tenant().map(TenantId::uuid);
+    let actor_client = origin.actor.client().map(|client| client.to_string());
     // NULL appends nothing to the change feed and takes no lock.
     let touched = (!reach.touched.is_empty()).then_some(reach.touched);
     let subjects = touched.is_some().then_some(reach.subjects);
@@ -128,6 +130,7 @@ pub(crate) fn insert(
                 audit_events::subjects.eq(subjects),
                 audit_events::cuts.eq(reach.cuts),
                 audit_events::schema_version.eq(event.action.version()),
+                audit_events::actor_client.eq(actor_client),
             ),
         ))
         .execute(connection)?;

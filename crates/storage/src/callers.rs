@@ -5,18 +5,20 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use diesel::dsl::{AsSelect, Nullable};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Text, Timestamptz, Uuid as SqlUuid};
 use grantor_domain::ids::{ClientId, OrganizationId, TenantId, TokenId};
-use grantor_domain::role::{BuiltInRole, HeldRole, HomeTenant};
+use grantor_domain::role::{HeldRole, HomeTenant};
 use grantor_domain::suspension::Suspension;
 use grantor_protocol::scope::Scopes;
 use uuid::Uuid;
 
 use crate::error::StorageError;
+use crate::role_assignments;
 use crate::schema::{clients, installation, tenants};
 use crate::stored;
 use crate::suspensions::{SuspensionRow, TenantSuspensionRow};
@@ -45,8 +47,8 @@ pub struct CallerRecord {
     pub allowed_now: Scopes,
     /// How far roles reach in its tenant.
     pub home: HomeTenant,
-    /// The roles of its client.
-    pub service_roles: Vec<HeldRole>,
+    /// The roles of whoever acts by it: of the member for whom it was issued, or else of its client.
+    pub roles: Vec<HeldRole>,
 }
 
 /// Reads the records of those of the keys that have one, in one snapshot.
@@ -70,7 +72,8 @@ pub fn find(
         .collect()
 }
 
-/// The columns that are asked for by their names. The client's roles follow, in two arrays.
+/// The columns that are asked for by their names. The member's suspension follows, and the roles in three arrays;
+/// in the last, the permissions of a role of the tenant's own stand as one text, with blanks between.
 type Columns = (
     AsSelect<TokenRow, Pg>,
     AsSelect<Option<SuspensionRow>, Pg>,
@@ -90,29 +93,42 @@ struct CallerRow {
     is_platform: bool,
     root_organization: Uuid,
     allowed_scopes: Option<Vec<String>>,
+    member_paused_by_tenant_at: Option<DateTime<Utc>>,
+    member_paused_by_operator_at: Option<DateTime<Utc>>,
+    member_deleted_at: Option<DateTime<Utc>>,
+    member_cut_below: Option<i64>,
     roles: Vec<String>,
     role_organizations: Vec<Uuid>,
+    role_permissions: Vec<String>,
 }
 
 impl CallerRow {
     fn into_domain(self) -> Result<CallerRecord, StorageError> {
         let (token, hash) = self.token.into_domain()?;
-        let service_roles = self
+        let roles = self
             .roles
             .iter()
+            .zip(&self.role_permissions)
             .zip(self.role_organizations)
-            .map(|(role, organization)| {
+            .map(|((role, permissions), organization)| {
                 Ok(HeldRole {
-                    role: stored::word("role", role, BuiltInRole::parse)?,
+                    role: role_assignments::role(role, permissions.split_ascii_whitespace())?,
                     organization: OrganizationId::from_uuid(organization),
                 })
             })
             .collect::<Result<_, StorageError>>()?;
+        let member_suspension = Suspension {
+            by_tenant: stored::pause(self.member_paused_by_tenant_at, None)?,
+            by_operator: stored::pause(self.member_paused_by_operator_at, None)?,
+            deleted_at: self.member_deleted_at,
+            cut_below: self.member_cut_below.unwrap_or_default(),
+        };
         Ok(CallerRecord {
             recorded: RecordedToken {
                 token,
                 hash,
                 client_suspension: self.client_suspension.unwrap_or_default().into_domain()?,
+                member_suspension,
                 epoch: self.epoch,
             },
             tenant_suspension: self.tenant_suspension.unwrap_or_default().into_domain()?,
@@ -121,7 +137,7 @@ impl CallerRow {
                 root: OrganizationId::from_uuid(self.root_organization),
                 is_platform: self.is_platform,
             },
-            service_roles,
+            roles,
         })
     }
 }
@@ -168,8 +184,13 @@ impl Query for Asked {
         diesel::sql_types::Bool,
         SqlUuid,
         diesel::sql_types::Nullable<Array<Text>>,
+        diesel::sql_types::Nullable<Timestamptz>,
+        diesel::sql_types::Nullable<Timestamptz>,
+        diesel::sql_types::Nullable<Timestamptz>,
+        diesel::sql_types::Nullable<BigInt>,
         Array<Text>,
         Array<SqlUuid>,
+        Array<Text>,
     );
 }
 
@@ -179,7 +200,8 @@ impl QueryFragment<Pg> for Asked {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT ");
         self.columns.walk_ast(out.reborrow())?;
-        out.push_sql(", held.roles, held.organizations FROM unnest(");
+        out.push_sql(", of_member.paused_by_tenant_at, of_member.paused_by_operator_at, of_member.deleted_at, \
+             of_member.cut_below, held.roles, held.organizations, held.permissions FROM unnest(");
         out.push_bind_param::<Array<SqlUuid>, _>(&self.tenants)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<SqlUuid>, _>(&self.clients)?;
@@ -197,10 +219,18 @@ impl QueryFragment<Pg> for Asked {
              LEFT JOIN suspensions ON suspensions.tenant_id = asked.tenant_id \
                AND suspensions.subject_id = asked.client_id \
              LEFT JOIN clients ON clients.tenant_id = asked.tenant_id AND clients.id = asked.client_id \
+             LEFT JOIN suspensions AS of_member ON of_member.tenant_id = asked.tenant_id \
+               AND of_member.subject_id = access_tokens.member_id \
              CROSS JOIN LATERAL (SELECT coalesce(array_agg(role), '{}') AS roles, \
-                 coalesce(array_agg(organization_id), '{}') AS organizations FROM role_assignments \
-               WHERE role_assignments.tenant_id = asked.tenant_id \
-                 AND role_assignments.client_id = asked.client_id) AS held",
+                 coalesce(array_agg(organization_id), '{}') AS organizations, \
+                 coalesce(array_agg(coalesce(array_to_string(roles.permissions, ' '), '')), '{}') AS permissions \
+               FROM (SELECT role, role_id, organization_id FROM role_assignments \
+                   WHERE role_assignments.tenant_id = asked.tenant_id \
+                     AND role_assignments.client_id = asked.client_id AND access_tokens.member_id IS NULL \
+                   UNION ALL SELECT role, role_id, organization_id FROM role_assignments \
+                   WHERE role_assignments.tenant_id = asked.tenant_id \
+                     AND role_assignments.member_id = access_tokens.member_id) AS assigned \
+               LEFT JOIN roles ON roles.tenant_id = asked.tenant_id AND roles.id = assigned.role_id) AS held",
         );
         Ok(())
     }

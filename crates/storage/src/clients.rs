@@ -18,7 +18,7 @@ use crate::error::StorageError;
 use crate::resource_servers;
 use crate::schema::{client_secrets, clients, suspensions};
 use crate::stored;
-use crate::suspensions::{SuspensionRow, mark_client_deleted};
+use crate::suspensions::{SuspensionRow, mark_deleted};
 use crate::transaction::{ChangeTx, Connected, Reads, Subject};
 
 #[derive(Queryable, Selectable)]
@@ -296,7 +296,7 @@ pub fn search(
 
 /// Deletes a client for good. Its secrets go with it; its tokens are dead through the mark that stays.
 pub fn delete(tx: &mut ChangeTx<'_>, tenant: TenantId, id: ClientId) -> Result<(), StorageError> {
-    mark_client_deleted(tx, tenant, id)?;
+    mark_deleted(tx, tenant, Subject::Client(id))?;
     // Who may introspect is part of a resource server's state, and this one goes from all of them.
     for server in resource_servers::introspected_by(tx, tenant, id)? {
         tx.touching(tenant, Subject::ResourceServer(server))?;

@@ -1,29 +1,168 @@
-//! Members.
+//! Members: the users of a tenant.
 
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use grantor_domain::ids::TenantId;
-use grantor_domain::member::NewMember;
+use grantor_domain::ids::{MemberId, OrganizationId, TenantId};
+use grantor_domain::member::{Member, MemberSettings, NewMember};
+use grantor_domain::text::{EmailAddress, PersonName};
+use uuid::Uuid;
 
 use crate::error::StorageError;
-use crate::schema::members;
-use crate::transaction::{ChangeTx, Subject};
+use crate::schema::{member_words, members, suspensions};
+use crate::stored;
+use crate::suspensions::{SuspensionRow, mark_deleted};
+use crate::transaction::{ChangeTx, Connected, Reads, Subject};
 
-/// Makes a member.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = members)]
+pub(crate) struct MemberRow {
+    id: Uuid,
+    name: String,
+    email: String,
+    organization_id: Uuid,
+    revision: i64,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl MemberRow {
+    pub(crate) fn into_domain(
+        self,
+        suspension: Option<SuspensionRow>,
+    ) -> Result<Member, StorageError> {
+        Ok(Member {
+            id: MemberId::from_uuid(self.id),
+            settings: MemberSettings {
+                name: stored::parsed("member's name", &self.name, PersonName::parse)?,
+                email: stored::parsed("member's address", &self.email, EmailAddress::parse)?,
+                organization: OrganizationId::from_uuid(self.organization_id),
+            },
+            revision: self.revision,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            suspension: suspension.unwrap_or_default().into_domain()?,
+        })
+    }
+}
+
+/// Makes a member. In their tenant, nobody may have the same address.
 pub fn insert(
     tx: &mut ChangeTx<'_>,
     tenant: TenantId,
     member: &NewMember,
 ) -> Result<(), StorageError> {
     let now = tx.now();
+    let settings = &member.settings;
+    let connection = tx.touching(tenant, Subject::Member(member.id))?;
     diesel::insert_into(members::table)
         .values((
             members::tenant_id.eq(tenant.uuid()),
             members::id.eq(member.id.uuid()),
-            members::name.eq(member.name.as_str()),
-            members::email.eq(member.email.as_str()),
+            members::name.eq(settings.name.as_str()),
+            members::email.eq(settings.email.as_str()),
+            members::organization_id.eq(settings.organization.uuid()),
             members::created_at.eq(now),
             members::updated_at.eq(now),
         ))
-        .execute(tx.touching(tenant, Subject::Member(member.id))?)?;
+        .execute(connection)?;
+    add_words(connection, tenant, member.id, &settings.words())
+}
+
+fn add_words(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    member: MemberId,
+    words: &BTreeSet<String>,
+) -> Result<(), StorageError> {
+    let rows: Vec<_> = words
+        .iter()
+        .map(|word| {
+            (
+                member_words::tenant_id.eq(tenant.uuid()),
+                member_words::word.eq(word),
+                member_words::member_id.eq(member.uuid()),
+            )
+        })
+        .collect();
+    diesel::insert_into(member_words::table)
+        .values(rows)
+        .execute(connection)?;
     Ok(())
+}
+
+/// Writes all that can be set of a member; tells whether they are there.
+pub fn update(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    id: MemberId,
+    settings: &MemberSettings,
+) -> Result<bool, StorageError> {
+    let connection = tx.touching(tenant, Subject::Member(id))?;
+    let updated = diesel::update(members::table.find((tenant.uuid(), id.uuid())))
+        .set((
+            members::name.eq(settings.name.as_str()),
+            members::email.eq(settings.email.as_str()),
+            members::organization_id.eq(settings.organization.uuid()),
+        ))
+        .execute(connection)?;
+    if updated == 0 {
+        return Ok(false);
+    }
+    diesel::delete(member_words::table)
+        .filter(member_words::tenant_id.eq(tenant.uuid()))
+        .filter(member_words::member_id.eq(id.uuid()))
+        .execute(connection)?;
+    add_words(connection, tenant, id, &settings.words())?;
+    Ok(true)
+}
+
+/// Deletes a member with all that hangs on them, for good, and leaves the mark through which their tokens are
+/// dead; tells whether they were there.
+pub fn delete(tx: &mut ChangeTx<'_>, tenant: TenantId, id: MemberId) -> Result<bool, StorageError> {
+    mark_deleted(tx, tenant, Subject::Member(id))?;
+    let deleted = diesel::delete(members::table.find((tenant.uuid(), id.uuid())))
+        .execute(tx.touching(tenant, Subject::Member(id))?)?;
+    Ok(deleted == 1)
+}
+
+/// Reads one member.
+pub fn find(
+    tx: &mut impl Reads,
+    tenant: TenantId,
+    id: MemberId,
+) -> Result<Option<Member>, StorageError> {
+    members::table
+        .left_join(
+            suspensions::table.on(suspensions::tenant_id
+                .eq(members::tenant_id)
+                .and(suspensions::subject_id.eq(members::id))),
+        )
+        .filter(members::tenant_id.eq(tenant.uuid()))
+        .filter(members::id.eq(id.uuid()))
+        .select((MemberRow::as_select(), Option::<SuspensionRow>::as_select()))
+        .first::<(MemberRow, Option<SuspensionRow>)>(tx.connection())
+        .optional()?
+        .map(|(member, suspension)| member.into_domain(suspension))
+        .transpose()
+}
+
+/// Reads one member and keeps others from changing them until this change has ended.
+pub fn find_for_change(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    id: MemberId,
+) -> Result<Option<Member>, StorageError> {
+    let locked: Option<Uuid> = members::table
+        .find((tenant.uuid(), id.uuid()))
+        .select(members::id)
+        .for_no_key_update()
+        .first(tx.connection())
+        .optional()?;
+    // Read after the lock was had: so it is what the change before this one left.
+    match locked {
+        Some(_) => find(tx, tenant, id),
+        None => Ok(None),
+    }
 }

@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use grantor_domain::ids::{ClientId, TenantId};
+use grantor_domain::ids::{ClientId, MemberId, TenantId};
+use grantor_domain::member::MemberStatus;
 use grantor_domain::suspension::Suspension;
 use grantor_domain::text::Reason;
 use uuid::Uuid;
 
 use crate::error::StorageError;
-use crate::schema::{suspensions, tenant_suspensions};
+use crate::schema::{members, suspensions, tenant_suspensions};
 use crate::stored;
 use crate::transaction::{ChangeTx, Subject};
 
@@ -124,23 +125,57 @@ fn set_client_pause(
     Ok(())
 }
 
-/// Marks a client as deleted, for good: its tokens are dead through this mark.
-pub(crate) fn mark_client_deleted(
+/// Marks a subject as deleted, for good: its tokens are dead through this mark.
+pub(crate) fn mark_deleted(
     tx: &mut ChangeTx<'_>,
     tenant: TenantId,
-    client: ClientId,
+    subject: Subject,
 ) -> Result<(), StorageError> {
     let now = tx.now();
     diesel::insert_into(suspensions::table)
         .values((
             suspensions::tenant_id.eq(tenant.uuid()),
-            suspensions::subject_id.eq(client.uuid()),
+            suspensions::subject_id.eq(subject.id()),
             suspensions::deleted_at.eq(now),
         ))
         .on_conflict((suspensions::tenant_id, suspensions::subject_id))
         .do_update()
         .set(suspensions::deleted_at.eq(now))
-        .execute(tx.touching(tenant, Subject::Client(client))?)?;
+        .execute(tx.touching(tenant, subject)?)?;
+    Ok(())
+}
+
+/// Pauses a member on behalf of their tenant, or ends that.
+pub fn set_member_pause(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    member: MemberId,
+    since: Option<DateTime<Utc>>,
+    reason: Option<&Reason>,
+) -> Result<(), StorageError> {
+    let pause = (
+        suspensions::paused_by_tenant_at.eq(since),
+        suspensions::paused_by_tenant_reason.eq(reason.map(Reason::as_str)),
+    );
+    let connection = tx.touching(tenant, Subject::Member(member))?;
+    diesel::insert_into(suspensions::table)
+        .values((
+            suspensions::tenant_id.eq(tenant.uuid()),
+            suspensions::subject_id.eq(member.uuid()),
+            pause,
+        ))
+        .on_conflict((suspensions::tenant_id, suspensions::subject_id))
+        .do_update()
+        .set(pause)
+        .execute(connection)?;
+    // The same beside the name, where lists look for it.
+    let status = match since {
+        Some(_) => MemberStatus::Disabled,
+        None => MemberStatus::Active,
+    };
+    diesel::update(members::table.find((tenant.uuid(), member.uuid())))
+        .set(members::status.eq(status.as_str()))
+        .execute(connection)?;
     Ok(())
 }
 

@@ -125,6 +125,8 @@ pub struct RecordedToken {
     pub hash: TokenHash,
     /// What suspends its client, whether or not the client still exists.
     pub client_suspension: Suspension,
+    /// What suspends the member for whom it was issued, whether or not the member still exists.
+    pub member_suspension: Suspension,
     /// The installation's epoch.
     pub epoch: i64,
 }
@@ -144,11 +146,16 @@ pub fn find(
     let Some(row) = row else { return Ok(None) };
     let (token, hash) = row.into_domain()?;
     let client_suspension = suspensions::of_subject(tx.connection(), tenant, client.uuid())?;
+    let member_suspension = match token.member {
+        Some(member) => suspensions::of_subject(tx.connection(), tenant, member.uuid())?,
+        None => Suspension::default(),
+    };
     let epoch = installation::epoch(tx)?;
     Ok(Some(RecordedToken {
         token,
         hash,
         client_suspension,
+        member_suspension,
         epoch,
     }))
 }

@@ -80,7 +80,7 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    fn id(self) -> Uuid {
+    pub(crate) fn id(self) -> Uuid {
         match self {
             Self::Tenant(id) => id.uuid(),
             Self::Organization(id) => id.uuid(),

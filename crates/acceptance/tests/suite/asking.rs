@@ -295,8 +295,8 @@ pub fn give_role(
     let holder: ClientId = client.client_id.parse().unwrap();
     let assignment: RoleAssignmentId = builders::id_at(world.now(), world.entropy.as_ref());
     change(world, id, Target::Client(holder), move |tx| {
-        let held = HeldRole { role, organization };
-        role_assignments::insert(tx, id, assignment, Holder::Client(holder), held)
+        let held = HeldRole::new(role, organization);
+        role_assignments::insert(tx, id, assignment, Holder::Client(holder), &held)
     });
 }
 

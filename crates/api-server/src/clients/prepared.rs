@@ -100,8 +100,8 @@ impl PreparedClient {
         clients::insert(tx, tenant, self.id, organization, &self.settings)?;
         clients::insert_secret(tx, tenant, self.id, self.secret.stored())?;
         if let Some((role, assignment)) = self.role {
-            let held = HeldRole { role, organization };
-            role_assignments::insert(tx, tenant, assignment, Holder::Client(self.id), held)?;
+            let held = HeldRole::new(role, organization);
+            role_assignments::insert(tx, tenant, assignment, Holder::Client(self.id), &held)?;
         }
         Ok(())
     }

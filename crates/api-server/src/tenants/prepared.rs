@@ -3,11 +3,11 @@
 
 use grantor_domain::audit::{Action, Event, Events, Target};
 use grantor_domain::client::OwnerContact;
-use grantor_domain::ids::{RoleAssignmentId, TenantId};
-use grantor_domain::member::NewMember;
+use grantor_domain::ids::{OrganizationId, RoleAssignmentId, TenantId};
+use grantor_domain::member::{MemberSettings, NewMember};
 use grantor_domain::role::{BuiltInRole, HeldRole};
 use grantor_domain::tenant::{NewTenant, default_issuer};
-use grantor_domain::text::OrganizationName;
+use grantor_domain::text::{EmailAddress, OrganizationName, PersonName};
 use grantor_storage::role_assignments::Holder;
 use grantor_storage::{ChangeTx, StorageError, members, role_assignments, tenants};
 use serde_json::json;
@@ -32,7 +32,7 @@ impl PreparedTenant {
     pub fn new(
         api: &Api,
         name: OrganizationName,
-        owner: NewMember,
+        owner: (PersonName, EmailAddress),
         with_admin: bool,
     ) -> Result<Self, Problem> {
         let id: TenantId = api.new_id()?;
@@ -40,9 +40,11 @@ impl PreparedTenant {
             log::error!("the issuer of a new tenant is not valid: {error}");
             Problem::Internal
         })?;
+        let root: OrganizationId = api.new_id()?;
+        let (name_of_owner, email) = owner;
         let contact = OwnerContact {
-            name: Some(owner.name.clone()),
-            email: owner.email.clone(),
+            name: Some(name_of_owner.clone()),
+            email: email.clone(),
         };
         let admin = with_admin
             .then(|| PreparedClient::with_role(api, "Administration", BuiltInRole::Admin, contact))
@@ -53,9 +55,16 @@ impl PreparedTenant {
                 name,
                 issuer,
                 is_platform: false,
-                root_organization: api.new_id()?,
+                root_organization: root,
             },
-            owner,
+            owner: NewMember {
+                id: api.new_id()?,
+                settings: MemberSettings {
+                    name: name_of_owner,
+                    email,
+                    organization: root,
+                },
+            },
             owner_role: api.new_id()?,
             admin,
         })
@@ -66,11 +75,14 @@ impl PreparedTenant {
         let id = self.tenant.id;
         tenants::insert(tx, &self.tenant)?;
         members::insert(tx, id, &self.owner)?;
-        let held = HeldRole {
-            role: BuiltInRole::Owner,
-            organization: self.tenant.root_organization,
-        };
-        role_assignments::insert(tx, id, self.owner_role, Holder::Member(self.owner.id), held)?;
+        let held = HeldRole::new(BuiltInRole::Owner, self.tenant.root_organization);
+        role_assignments::insert(
+            tx,
+            id,
+            self.owner_role,
+            Holder::Member(self.owner.id),
+            &held,
+        )?;
         if let Some(admin) = &self.admin {
             admin.insert(tx, id, self.tenant.root_organization)?;
         }

@@ -95,11 +95,8 @@ impl Site {
             move |tx| {
                 clients::insert(tx, tenant, id, root, &settings)?;
                 clients::insert_secret(tx, tenant, id, &secret)?;
-                let held = HeldRole {
-                    role,
-                    organization: root,
-                };
-                role_assignments::insert(tx, tenant, role_id, Holder::Client(id), held)?;
+                let held = HeldRole::new(role, root);
+                role_assignments::insert(tx, tenant, role_id, Holder::Client(id), &held)?;
                 Ok(Change::made((), builders::client_event(tenant, id)))
             },
         ));

@@ -10,8 +10,7 @@ use grantor_api_server::problem::Problem;
 use grantor_api_server::tenants::prepared::PreparedTenant;
 use grantor_domain::audit::{Action, Actor, Event, Origin, Target};
 use grantor_domain::client::OwnerContact;
-use grantor_domain::ids::{ClientId, MemberId, ResourceServerId, TenantId};
-use grantor_domain::member::NewMember;
+use grantor_domain::ids::{ClientId, ResourceServerId, TenantId};
 use grantor_domain::resource_server::{
     PrivateServerKey, ResourceServer, ServerIdentifier, Verification,
 };
@@ -160,14 +159,13 @@ fn orders(api: &Api, checker: ClientId) -> Result<ResourceServer, Problem> {
 
 async fn make(api: &Api, folder: &Folder) -> Result<Demo, Failure> {
     let ours = |_: &dyn std::fmt::Debug| Problem::Internal;
-    let owner = NewMember {
-        id: api.new_id::<MemberId>()?,
-        name: PersonName::parse("Demo administrator").map_err(|error| ours(&error))?,
-        email: EmailAddress::parse("admin@demo.example").map_err(|error| ours(&error))?,
-    };
+    let owner = (
+        PersonName::parse("Demo administrator").map_err(|error| ours(&error))?,
+        EmailAddress::parse("admin@demo.example").map_err(|error| ours(&error))?,
+    );
     let contact = OwnerContact {
-        name: Some(owner.name.clone()),
-        email: owner.email.clone(),
+        name: Some(owner.0.clone()),
+        email: owner.1.clone(),
     };
     let name = OrganizationName::parse("Demo").map_err(|error| ours(&error))?;
     let prepared = PreparedTenant::new(api, name, owner, false)?;

@@ -1,16 +1,16 @@
 //! The one statement that reads who calls: what it tells, of whom, and what its role can't see.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::connection::SimpleConnection as _;
-use diesel::prelude::*;
-use grantor_domain::ids::{ClientId, MemberId, OrganizationId, TenantId, TokenId};
-use grantor_domain::member::NewMember;
-use grantor_domain::role::{BuiltInRole, HeldRole};
+use grantor_domain::ids::{ClientId, MemberId, OrganizationId, RoleId, TenantId, TokenId};
+use grantor_domain::member::{MemberSettings, NewMember};
+use grantor_domain::own_role::{OwnRoleName, OwnRoleSettings};
+use grantor_domain::permission::Permission;
+use grantor_domain::role::{BuiltInRole, HeldRole, Role, RoleReference};
 use grantor_domain::suspension::Position;
 use grantor_domain::tenant::NewTenant;
-use grantor_domain::text::{EmailAddress, PersonName, Reason};
+use grantor_domain::text::{Description, EmailAddress, PersonName, Reason};
 use grantor_domain::token::AccessToken;
 use grantor_keys::TokenHash;
 use grantor_protocol::scope::Scopes;
@@ -18,21 +18,31 @@ use grantor_storage::callers::{self, CallerRecord, TokenKey};
 use grantor_storage::role_assignments::{self, Holder};
 use grantor_storage::tokens::RecordedToken;
 use grantor_storage::{
-    Change, ChangeTx, ReadTx, Scope, StorageError, clients, members, suspensions, tenants, tokens,
+    Change, ChangeTx, ReadTx, Scope, StorageError, clients, members, roles, suspensions, tenants,
+    tokens,
 };
 use grantor_test_support::builders;
 
-use crate::support::{EPOCH, Fixture, about_tenant, now, texts, wait_for};
+use crate::support::{EPOCH, Fixture, about_tenant, now, wait_for};
 
 /// Puts a token on record whose text is its own id.
 fn token(fixture: &Fixture, tenant: TenantId, client: ClientId) -> TokenKey {
+    token_for(fixture, tenant, client, None)
+}
+
+fn token_for(
+    fixture: &Fixture,
+    tenant: TenantId,
+    client: ClientId,
+    member: Option<MemberId>,
+) -> TokenKey {
     let expires_at = now() + TimeDelta::hours(1);
     let id: TokenId = builders::id_at(expires_at, fixture.entropy.as_ref());
     let token = AccessToken {
         tenant,
         client,
         id,
-        member: None,
+        member,
         scopes: Scopes::parse("orders.api:read grantor:clients.read").unwrap(),
         audiences: vec!["https://orders.example".to_owned()],
         issued_at: now(),
@@ -91,16 +101,16 @@ fn give(
 ) {
     let (id, tenant, organization) = (fixture.id(), tenant.id, tenant.root_organization);
     change(fixture, tenant, client, move |tx| {
-        let held = HeldRole { role, organization };
-        role_assignments::insert(tx, tenant, id, holder, held)
+        let held = HeldRole::new(role, organization);
+        role_assignments::insert(tx, tenant, id, holder, &held)
     });
 }
 
-fn roles(record: &CallerRecord) -> Vec<(BuiltInRole, OrganizationId)> {
+fn roles_of(record: &CallerRecord) -> Vec<(RoleReference, OrganizationId)> {
     let mut roles: Vec<_> = record
-        .service_roles
+        .roles
         .iter()
-        .map(|held| (held.role, held.organization))
+        .map(|held| (held.role.reference(), held.organization))
         .collect();
     roles.sort_unstable();
     roles
@@ -171,9 +181,9 @@ fn one_statement_tells_of_tokens_of_many_tenants_each_its_own() {
         };
         let expected: Vec<_> = expected
             .into_iter()
-            .map(|role| (role, home.root_organization))
+            .map(|role| (RoleReference::BuiltIn(role), home.root_organization))
             .collect();
-        assert_eq!(roles(record), expected);
+        assert_eq!(roles_of(record), expected);
     }
 }
 
@@ -233,7 +243,7 @@ fn the_platform_is_told_apart() {
     let record = record(&fixture, token(&fixture, platform.id, client));
     assert!(record.home.is_platform);
     assert_eq!(record.home.root, platform.root_organization);
-    assert!(record.service_roles.is_empty());
+    assert!(record.roles.is_empty());
 }
 
 #[test]
@@ -300,14 +310,14 @@ fn client_7_of_a_deleted_client_the_mark_is_left_and_nothing_that_it_was_allowed
         BuiltInRole::Admin,
     );
     let key = token(&fixture, tenant.id, client);
-    assert_eq!(record(&fixture, key).service_roles.len(), 1);
+    assert_eq!(record(&fixture, key).roles.len(), 1);
     change(&fixture, tenant.id, client, move |tx| {
         clients::delete(tx, tenant.id, client)
     });
     let record = record(&fixture, key);
     assert!(record.recorded.client_suspension.deleted_at.is_some());
     assert!(record.allowed_now.is_empty());
-    assert!(record.service_roles.is_empty());
+    assert!(record.roles.is_empty());
 }
 
 #[test]
@@ -330,47 +340,124 @@ fn token_2_a_revoked_token_says_when() {
     assert_eq!((at(&key), at(&other)), (Some(now()), None));
 }
 
-#[test]
-fn roles_of_members_are_nobodys_service_roles_and_out_of_sight() {
-    let fixture = Fixture::new();
-    let tenant = fixture.tenant("Acme");
-    let client = fixture.client(&tenant, "Client");
-    let member: MemberId = fixture.id();
+/// A member with a role of the tenant's own, a client that has a service role, and a token of the client for the
+/// member.
+fn for_a_member(fixture: &Fixture, tenant: &NewTenant) -> (MemberId, RoleId, ClientId, TokenKey) {
+    let client = fixture.client(tenant, "Client");
+    let (id, root) = (tenant.id, tenant.root_organization);
+    let (member, role, assignment): (MemberId, RoleId, _) =
+        (fixture.id(), fixture.id(), fixture.id());
     let new = NewMember {
         id: member,
-        name: PersonName::parse("Member").unwrap(),
-        email: EmailAddress::parse("member@example.com").unwrap(),
+        settings: MemberSettings {
+            name: PersonName::parse("Member").unwrap(),
+            email: EmailAddress::parse("member@example.com").unwrap(),
+            organization: root,
+        },
     };
-    change(&fixture, tenant.id, client, move |tx| {
-        members::insert(tx, tenant.id, &new)
+    change(fixture, id, client, move |tx| {
+        members::insert(tx, id, &new)?;
+        roles::insert(
+            tx,
+            id,
+            role,
+            &auditor([Permission::AuditRead, Permission::ClientsRead]),
+        )?;
+        let own = Role::Own {
+            id: role,
+            permissions: BTreeSet::new(),
+        };
+        let held = HeldRole::new(own, root);
+        role_assignments::insert(tx, id, assignment, Holder::Member(member), &held)
     });
     give(
-        &fixture,
-        &tenant,
-        client,
-        Holder::Member(member),
-        BuiltInRole::Owner,
-    );
-    give(
-        &fixture,
-        &tenant,
+        fixture,
+        tenant,
         client,
         Holder::Client(client),
-        BuiltInRole::Support,
+        BuiltInRole::Admin,
     );
-    let record = record(&fixture, token(&fixture, tenant.id, client));
+    (
+        member,
+        role,
+        client,
+        token_for(fixture, id, client, Some(member)),
+    )
+}
+
+fn auditor(permissions: [Permission; 2]) -> OwnRoleSettings {
+    OwnRoleSettings {
+        name: OwnRoleName::parse("Auditor").unwrap(),
+        description: Description::parse("").unwrap(),
+        permissions: permissions.into_iter().collect(),
+    }
+}
+
+#[test]
+fn role_4_who_acts_for_a_member_has_the_members_roles_as_they_are_now_and_none_of_the_clients() {
+    let fixture = Fixture::new();
+    let tenant = fixture.tenant("Acme");
+    let (_, role, client, key) = for_a_member(&fixture, &tenant);
+    let permitted = || -> Vec<BTreeSet<Permission>> {
+        let permissions = |held: HeldRole| match held.role {
+            Role::Own { permissions, .. } => permissions,
+            Role::BuiltIn(role) => panic!("{role:?} is the client's"),
+        };
+        record(&fixture, key)
+            .roles
+            .into_iter()
+            .map(permissions)
+            .collect()
+    };
     assert_eq!(
-        roles(&record),
-        [(BuiltInRole::Support, tenant.root_organization)]
+        permitted(),
+        [BTreeSet::from([
+            Permission::AuditRead,
+            Permission::ClientsRead
+        ])]
     );
-    let mut connection = PgConnection::establish(&fixture.test.url()).unwrap();
-    connection
-        .batch_execute("BEGIN; SET LOCAL search_path = grantor; SET LOCAL ROLE grantor_fast")
-        .unwrap();
+    let id = tenant.id;
+    change(&fixture, id, client, move |tx| {
+        let narrowed = auditor([Permission::AuditRead, Permission::AuditRead]);
+        assert!(roles::update(tx, id, role, &narrowed)?);
+        Ok(())
+    });
+    assert_eq!(permitted(), [BTreeSet::from([Permission::AuditRead])]);
+    let own = record(&fixture, token(&fixture, id, client));
     assert_eq!(
-        texts(&mut connection, "SELECT role FROM role_assignments"),
-        ["support"]
+        roles_of(&own),
+        [(
+            RoleReference::BuiltIn(BuiltInRole::Admin),
+            tenant.root_organization
+        )]
     );
+}
+
+#[test]
+fn pause_1_a_members_suspension_comes_with_the_token_also_when_the_member_is_gone() {
+    let fixture = Fixture::new();
+    let tenant = fixture.tenant("Acme");
+    let (member, _, client, key) = for_a_member(&fixture, &tenant);
+    let id = tenant.id;
+    let suspended = || {
+        let found = record(&fixture, key).recorded.member_suspension;
+        assert_eq!(found, one_by_one(&fixture, key).member_suspension);
+        found.is_suspended()
+    };
+    assert!(!suspended());
+    for since in [Some(now()), None] {
+        change(&fixture, id, client, move |tx| {
+            suspensions::set_member_pause(tx, id, member, since, None)
+        });
+        assert_eq!(suspended(), since.is_some());
+    }
+    change(&fixture, id, client, move |tx| {
+        assert!(members::delete(tx, id, member)?);
+        Ok(())
+    });
+    assert!(suspended());
+    let own = record(&fixture, token(&fixture, id, client));
+    assert!(!own.recorded.member_suspension.is_suspended());
 }
 
 #[test]
@@ -391,7 +478,8 @@ fn a_role_that_nobody_knows_is_told_as_such() {
         wait_for(fixture.database.flow(move |tx| callers::find(tx, &[key])));
     match found {
         Err(StorageError::Corrupt { what, value }) => {
-            assert_eq!((what, &*value), ("role", "emperor"));
+            assert_eq!(what, "role");
+            assert!(value.starts_with("emperor: "), "{value}");
         }
         other => panic!("{other:?}"),
     }

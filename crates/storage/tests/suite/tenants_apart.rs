@@ -6,7 +6,9 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::ids::{TenantId, TokenId};
-use grantor_domain::member::NewMember;
+use grantor_domain::member::{MemberSettings, NewMember};
+use grantor_domain::own_role::{OwnRoleName, OwnRoleSettings};
+use grantor_domain::permission::Permission;
 use grantor_domain::resource_server::{
     PrivateServerKey, ResourceServer, ServerIdentifier, Verification,
 };
@@ -24,7 +26,7 @@ use grantor_storage::deliveries::{self, Channel, NewDelivery};
 use grantor_storage::role_assignments::{self, Holder};
 use grantor_storage::signing_keys::{self, StoredSigningKey};
 use grantor_storage::{
-    Change, Scope, StorageError, idempotency, members, resource_servers, suspensions, tokens,
+    Change, Scope, StorageError, idempotency, members, resource_servers, roles, suspensions, tokens,
 };
 use grantor_test_support::builders;
 use uuid::Uuid;
@@ -67,8 +69,11 @@ fn fill(fixture: &Fixture, tenant: &NewTenant) {
     };
     let member = NewMember {
         id: fixture.id(),
-        name: PersonName::parse("Member").unwrap(),
-        email: EmailAddress::parse("member@example.com").unwrap(),
+        settings: MemberSettings {
+            name: PersonName::parse("Member").unwrap(),
+            email: EmailAddress::parse("member@example.com").unwrap(),
+            organization: tenant.root_organization,
+        },
     };
     let server = ResourceServer {
         id: fixture.id(),
@@ -84,6 +89,12 @@ fn fill(fixture: &Fixture, tenant: &NewTenant) {
         .into(),
         introspectors: vec![client],
     };
+    let own_role = fixture.id();
+    let auditor = OwnRoleSettings {
+        name: OwnRoleName::parse("Auditor").unwrap(),
+        description: Description::parse("").unwrap(),
+        permissions: [Permission::AuditRead].into(),
+    };
     let key = signing_key(fixture, id);
     let (role, organization) = (fixture.id(), tenant.root_organization);
     let delivery = NewDelivery {
@@ -97,11 +108,9 @@ fn fill(fixture: &Fixture, tenant: &NewTenant) {
             members::insert(tx, id, &member)?;
             resource_servers::insert(tx, id, &server)?;
             signing_keys::insert(tx, id, &key)?;
-            let held = HeldRole {
-                role: BuiltInRole::Admin,
-                organization,
-            };
-            role_assignments::insert(tx, id, role, Holder::Client(client), held)?;
+            let held = HeldRole::new(BuiltInRole::Admin, organization);
+            role_assignments::insert(tx, id, role, Holder::Client(client), &held)?;
+            roles::insert(tx, id, own_role, &auditor)?;
             suspensions::cut_client_off(tx, id, client)?;
             deliveries::enqueue(tx, id, &delivery)?;
             let until = now() + TimeDelta::hours(1);
@@ -109,6 +118,10 @@ fn fill(fixture: &Fixture, tenant: &NewTenant) {
             Ok(Change::made((), builders::client_event(id, client)))
         })
         .unwrap();
+    fixture.superuser_runs(&format!(
+        "INSERT INTO tenant_quotas (tenant_id, members) VALUES ('{}', 7)",
+        id.uuid()
+    ));
     fixture
         .change(Scope::Platform(Some(id)), move |tx| {
             suspensions::set_tenant_pause(tx, id, Some(now()), None)?;
@@ -342,8 +355,16 @@ fn no_row_can_be_made_in_another_tenant() {
         .get_result(&mut two.fixture.test.superuser())
         .unwrap();
         let row = row.replace('\'', "''");
+        // What PostgreSQL makes itself can't be given.
+        let Row { row: columns } = diesel::sql_query(format!(
+            "SELECT string_agg(quote_ident(attname), ', ') AS row FROM pg_attribute \
+             WHERE attrelid = '{table}'::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''"
+        ))
+        .get_result(&mut two.fixture.test.superuser())
+        .unwrap();
         let sql = format!(
-            "INSERT INTO {table} SELECT * FROM jsonb_populate_record(NULL::{table}, '{row}')"
+            "INSERT INTO {table} ({columns}) \
+             SELECT {columns} FROM jsonb_populate_record(NULL::{table}, '{row}')"
         );
         for role in ["grantor_tenant", "grantor_platform"] {
             // An operator's change stands in the log of the tenant concerned.
