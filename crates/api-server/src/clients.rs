@@ -7,9 +7,12 @@ use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::client::{Client, ClientStatus, ScopeRefusal, check_allowed_scopes};
 use grantor_domain::ids::{ClientId, OrganizationId};
 use grantor_domain::permission::Permission;
+use grantor_domain::quota::Counted;
 use grantor_protocol::scope::Scopes;
 use grantor_storage::clients::{ClientFilter, ClientOrder};
-use grantor_storage::{Change, ChangeTx, Reads, clients, organizations, resource_servers, tenants};
+use grantor_storage::{
+    Change, ChangeTx, Reads, clients, organizations, quotas, resource_servers, tenants,
+};
 use serde_json::json;
 
 use self::prepared::PreparedClient;
@@ -57,6 +60,7 @@ pub fn operations() -> Vec<Operation> {
             .takes::<Json<ClientInput>>()
             .answers::<CreatedClient>(Success::Created)
             .tagged()
+            .may_fail(&[ProblemCode::QuotaReached])
             .records(&[Action::ClientCreated, Action::SecretShown])
             .by(create),
         Operation::get("listClients", CLIENTS)
@@ -164,6 +168,7 @@ async fn create(
         let scopes = &prepared.settings().allowed_scopes;
         check_scopes(tx, acting, root, scopes, &asked)?;
         prepared.insert(tx, tenant, root)?;
+        quotas::check(tx, tenant, Counted::Clients)?;
         let client = clients::find(tx, tenant, id)?.ok_or(Problem::Internal)?;
         let events = prepared.events(tenant);
         let secret = prepared.show_secret(tx.now(), acting.dry_run);

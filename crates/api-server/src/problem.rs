@@ -14,6 +14,7 @@ use grantor_protocol::bearer::{BearerChallenge, BearerErrorCode};
 use grantor_protocol::scope::{ScopeToken, Scopes};
 use grantor_server_kit::log_failure;
 use grantor_storage::StorageError;
+use grantor_storage::quotas::QuotaCheckError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -298,6 +299,18 @@ impl From<Failure> for Problem {
 impl From<StorageError> for Problem {
     fn from(error: StorageError) -> Self {
         Failure::from(error).into()
+    }
+}
+
+impl From<QuotaCheckError> for Problem {
+    fn from(error: QuotaCheckError) -> Self {
+        match error {
+            QuotaCheckError::Reached(reached) => Self::QuotaReached {
+                what: reached.counted.for_people(),
+                limit: reached.limit,
+            },
+            QuotaCheckError::Storage(error) => error.into(),
+        }
     }
 }
 

@@ -6,8 +6,9 @@ mod shapes;
 use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::ids::{ClientId, ResourceServerId, TenantId};
 use grantor_domain::permission::Permission;
+use grantor_domain::quota::Counted;
 use grantor_storage::resource_servers::{ServerOrder, StoredResourceServer};
-use grantor_storage::{Change, ChangeTx, Reads, StorageError, clients, resource_servers};
+use grantor_storage::{Change, ChangeTx, Reads, StorageError, clients, quotas, resource_servers};
 
 use self::shapes::{NewServer, ServerOutput, ServerSettings};
 use crate::answer::Answer;
@@ -19,9 +20,6 @@ use crate::schemas::Page;
 
 const SERVERS: &str = "/v1/tenants/{tenant}/resource-servers";
 const SERVER: &str = "/v1/tenants/{tenant}/resource-servers/{resource_server}";
-
-/// Every token request looks through all of them.
-const MOST: i64 = 100;
 
 const LIST: &ListRules = &ListRules {
     filters: &[],
@@ -49,7 +47,7 @@ pub fn operations() -> Vec<Operation> {
             .takes::<Json<NewServer>>()
             .answers::<ServerOutput>(Success::Created)
             .tagged()
-            .may_fail(&[ProblemCode::Conflict])
+            .may_fail(&[ProblemCode::Conflict, ProblemCode::QuotaReached])
             .records(&[Action::ResourceServerCreated])
             .by(create),
         Operation::get("listResourceServers", SERVERS)
@@ -181,12 +179,8 @@ async fn create(call: Call, Json(input): Json<NewServer>) -> Result<Answer<Serve
     ));
     call.change(move |tx, acting| {
         check_introspectors(tx, acting.tenant, &server.introspectors)?;
-        if resource_servers::count(tx, acting.tenant)? >= MOST {
-            let detail =
-                format!("would be one too many: a tenant has at most {MOST} resource servers");
-            return Err(Problem::field("", detail).into());
-        }
         resource_servers::insert(tx, acting.tenant, &server).map_err(conflict)?;
+        quotas::check(tx, acting.tenant, Counted::ResourceServers)?;
         let event = Event::new(
             acting.tenant,
             Action::ResourceServerCreated,

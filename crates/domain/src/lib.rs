@@ -15,6 +15,7 @@ pub mod lifetime;
 pub mod member;
 pub mod own_role;
 pub mod permission;
+pub mod quota;
 pub mod resource_server;
 pub mod role;
 pub mod search;

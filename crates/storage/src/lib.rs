@@ -28,6 +28,7 @@ pub mod members;
 pub mod migrate;
 pub mod organizations;
 pub mod partitions;
+pub mod quotas;
 pub mod resource_servers;
 pub mod retention;
 pub mod role_assignments;

@@ -281,14 +281,6 @@ pub(crate) fn introspected_by(
         .collect())
 }
 
-/// How many resource servers a tenant has.
-pub fn count(tx: &mut impl Reads, tenant: TenantId) -> Result<i64, StorageError> {
-    Ok(resource_servers::table
-        .filter(resource_servers::tenant_id.eq(tenant.uuid()))
-        .count()
-        .get_result(tx.connection())?)
-}
-
 /// Reads one resource server.
 pub fn find(
     tx: &mut impl Reads,

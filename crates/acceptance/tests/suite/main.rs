@@ -22,6 +22,7 @@ mod operations;
 mod outages;
 mod outbox;
 mod patching;
+mod quotas;
 mod rate_limits;
 mod reference_pages;
 mod slice;
