@@ -19,6 +19,7 @@ pub mod quota;
 pub mod resource_server;
 pub mod role;
 pub mod search;
+pub mod settings;
 pub mod suspension;
 pub mod tenant;
 pub mod text;

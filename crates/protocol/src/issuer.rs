@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use thiserror::Error;
-use url::Url;
+use url::{Host, Url};
 
 /// The longest issuer that is accepted, in bytes.
 pub const MAX_ISSUER_BYTES: usize = 1024;
@@ -84,6 +84,11 @@ impl Issuer {
         Ok(Self(text.to_owned()))
     }
 
+    /// Whether what is sent there is safe on its way: by `https`, or not leaving the machine.
+    pub fn is_safe(&self) -> bool {
+        Url::parse(&self.0).is_ok_and(|url| url.scheme() == "https" || is_loopback(&url))
+    }
+
     /// The issuer as it is written everywhere.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -113,6 +118,16 @@ impl Issuer {
             .position(|byte| byte == b'/')
             .and_then(|path| self.0.split_at_checked(authority + path))
             .unwrap_or((&self.0, ""))
+    }
+}
+
+/// Whether a URL leads to the machine itself, whatever names mean elsewhere.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 
@@ -228,6 +243,32 @@ mod tests {
             let normal = normal.to_owned();
             assert_eq!(Issuer::parse(&normal).unwrap().as_str(), normal);
             assert_eq!(Issuer::parse(text), Err(IssuerError::Spelling { normal }));
+        }
+    }
+
+    #[test]
+    fn plain_http_is_safe_on_the_machine_itself_alone() {
+        for safe in [
+            "https://a.example",
+            "http://localhost:8081/t/a",
+            "http://127.0.0.1:8081",
+            "http://127.8.9.1",
+            "http://[::1]/t",
+        ] {
+            assert!(issuer(safe).is_safe(), "{safe}");
+        }
+        for unsafe_ in [
+            "http://a.example",
+            "http://localhost.example",
+            "http://127.0.0.1.example",
+            "http://10.0.0.1",
+            "http://[::2]",
+            "http://[::ffff:127.0.0.1]",
+        ] {
+            assert!(
+                !Issuer::parse(unsafe_).is_ok_and(|issuer| issuer.is_safe()),
+                "{unsafe_}"
+            );
         }
     }
 

@@ -34,6 +34,7 @@ pub mod retention;
 pub mod role_assignments;
 pub mod roles;
 mod schema;
+pub mod settings;
 pub mod signing_keys;
 mod stored;
 pub mod suspensions;

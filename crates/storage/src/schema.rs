@@ -291,6 +291,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    tenant_settings (tenant_id) {
+        tenant_id -> Uuid,
+        default_access_token_seconds -> Int4,
+        invitation_seconds -> Int4,
+        password_reset_seconds -> Int4,
+        password_min_length -> Int4,
+        credential_page -> Nullable<Text>,
+        support_name -> Nullable<Text>,
+        support_email -> Nullable<Text>,
+        revision -> Int8,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     tenant_suspensions (tenant_id) {
         tenant_id -> Uuid,
         paused_by_operator_at -> Nullable<Timestamptz>,
@@ -344,6 +359,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     signing_keys,
     suspensions,
     tenant_quotas,
+    tenant_settings,
     tenant_suspensions,
     tenant_usage,
     tenants,

@@ -18,5 +18,6 @@ mod rehearsals;
 mod resource_servers;
 mod retention;
 mod schema;
+mod settings;
 mod support;
 mod tenants_apart;

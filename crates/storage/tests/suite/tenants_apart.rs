@@ -13,6 +13,7 @@ use grantor_domain::resource_server::{
     PrivateServerKey, ResourceServer, ServerIdentifier, Verification,
 };
 use grantor_domain::role::{BuiltInRole, HeldRole};
+use grantor_domain::settings::TenantSettings;
 use grantor_domain::suspension::Position;
 use grantor_domain::tenant::NewTenant;
 use grantor_domain::text::{Description, EmailAddress, OrganizationName, PersonName};
@@ -26,7 +27,8 @@ use grantor_storage::deliveries::{self, Channel, NewDelivery};
 use grantor_storage::role_assignments::{self, Holder};
 use grantor_storage::signing_keys::{self, StoredSigningKey};
 use grantor_storage::{
-    Change, Scope, StorageError, idempotency, members, resource_servers, roles, suspensions, tokens,
+    Change, Scope, StorageError, idempotency, members, resource_servers, roles, settings,
+    suspensions, tokens,
 };
 use grantor_test_support::builders;
 use uuid::Uuid;
@@ -115,6 +117,7 @@ fn fill(fixture: &Fixture, tenant: &NewTenant) {
             deliveries::enqueue(tx, id, &delivery)?;
             let until = now() + TimeDelta::hours(1);
             idempotency::keep(tx, id, &[7; 32], b"print", b"sealed", until)?;
+            settings::update(tx, id, &TenantSettings::default(), 0)?;
             Ok(Change::made((), builders::client_event(id, client)))
         })
         .unwrap();

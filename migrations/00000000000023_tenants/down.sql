@@ -1,0 +1,2 @@
+DROP INDEX tenants_by_name;
+DROP TABLE tenant_settings;
