@@ -14,6 +14,7 @@ pub mod ids;
 pub mod lifetime;
 pub mod member;
 pub mod own_role;
+pub mod organization;
 pub mod permission;
 pub mod quota;
 pub mod resource_server;

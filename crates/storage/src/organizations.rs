@@ -1,76 +1,63 @@
 //! The tree of organizations of a tenant.
+//!
+//! Whatever makes, moves or deletes an organization locks the tenant's root organization first: so changes of one tree
+//! come one after the other, and what one of them has read of the tree holds until it has ended.
 
+mod list;
+mod tree;
+
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Integer, Uuid as SqlUuid};
 use grantor_domain::ids::{OrganizationId, TenantId};
+use grantor_domain::organization::{Contents, Organization};
 use grantor_domain::text::OrganizationName;
 use uuid::Uuid;
 
 use crate::error::StorageError;
-use crate::schema::organizations;
-use crate::transaction::{ChangeTx, Reads, Subject};
+use crate::schema::{clients, members, organizations, role_assignments};
+use crate::stored;
+use crate::transaction::{ChangeTx, Connected, Reads, Subject};
 
-/// How deep a tree is looked into; what lies deeper is not found.
-pub const DEEPEST: i32 = 32;
-/// How many organizations a subtree tells of.
-pub const MOST: i64 = 10_000;
+pub use self::list::{OrganizationFilter, OrganizationOrder, search};
+pub use self::tree::{Branch, branches, levels, path, subtree};
 
-#[derive(QueryableByName)]
-struct Found {
-    #[diesel(sql_type = SqlUuid)]
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = organizations)]
+struct OrganizationRow {
     id: Uuid,
+    parent_id: Option<Uuid>,
+    name: String,
+    revision: i64,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
 }
 
-fn ids(found: Vec<Found>) -> Vec<OrganizationId> {
-    found
-        .into_iter()
-        .map(|row| OrganizationId::from_uuid(row.id))
-        .collect()
+impl OrganizationRow {
+    fn into_domain(self) -> Result<Organization, StorageError> {
+        Ok(Organization {
+            id: OrganizationId::from_uuid(self.id),
+            parent: self.parent_id.map(OrganizationId::from_uuid),
+            name: stored::parsed("organization's name", &self.name, OrganizationName::parse)?,
+            revision: self.revision,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        })
+    }
 }
 
-/// The way from the root down to an organization, both included; nothing if there is no such organization.
-pub fn path(
-    tx: &mut impl Reads,
-    tenant: TenantId,
-    organization: OrganizationId,
-) -> Result<Vec<OrganizationId>, StorageError> {
-    let found: Vec<Found> = diesel::sql_query(
-        "WITH RECURSIVE above AS ( \
-             SELECT id, parent_id, 1 AS steps FROM organizations WHERE tenant_id = $1 AND id = $2 \
-             UNION ALL \
-             SELECT parent.id, parent.parent_id, steps + 1 FROM above \
-             JOIN organizations AS parent ON parent.tenant_id = $1 AND parent.id = above.parent_id \
-             WHERE steps < $3) \
-         SELECT id FROM above ORDER BY steps DESC",
-    )
-    .bind::<SqlUuid, _>(tenant.uuid())
-    .bind::<SqlUuid, _>(organization.uuid())
-    .bind::<Integer, _>(DEEPEST)
-    .load(tx.connection())?;
-    Ok(ids(found))
-}
-
-/// These organizations and all that lie below them, each once, the upper ones first; [`MOST`] at most.
-pub fn subtree(
-    tx: &mut impl Reads,
-    tenant: TenantId,
-    tops: &[OrganizationId],
-) -> Result<Vec<OrganizationId>, StorageError> {
-    let tops: Vec<Uuid> = tops.iter().map(|top| top.uuid()).collect();
-    let found: Vec<Found> = diesel::sql_query(format!(
-        "WITH RECURSIVE below AS ( \
-             SELECT id, 1 AS steps FROM organizations WHERE tenant_id = $1 AND id = ANY ($2) \
-             UNION \
-             SELECT child.id, steps + 1 FROM below \
-             JOIN organizations AS child ON child.tenant_id = $1 AND child.parent_id = below.id \
-             WHERE steps < $3) \
-         SELECT id FROM below GROUP BY id ORDER BY min(steps), id LIMIT {MOST}"
-    ))
-    .bind::<SqlUuid, _>(tenant.uuid())
-    .bind::<Array<SqlUuid>, _>(tops)
-    .bind::<Integer, _>(DEEPEST)
-    .load(tx.connection())?;
-    Ok(ids(found))
+/// Keeps others from changing the tree until this change has ended, and tells its root. What is read of the tree
+/// before this may be another already.
+pub fn lock_tree(tx: &mut ChangeTx<'_>, tenant: TenantId) -> Result<OrganizationId, StorageError> {
+    // Not FOR UPDATE: whoever makes a client in the root organization refers to its row, and need not wait.
+    let root: Option<Uuid> = organizations::table
+        .filter(organizations::tenant_id.eq(tenant.uuid()))
+        .filter(organizations::parent_id.is_null())
+        .select(organizations::id)
+        .for_no_key_update()
+        .first(tx.connection())
+        .optional()?;
+    root.map(OrganizationId::from_uuid)
+        .ok_or_else(|| StorageError::corrupt("tree", format!("{tenant} has no root")))
 }
 
 /// Makes a business group under an organization that is there.
@@ -81,6 +68,7 @@ pub fn insert_group(
     id: OrganizationId,
     name: &OrganizationName,
 ) -> Result<(), StorageError> {
+    lock_tree(tx, tenant)?;
     let now = tx.now();
     // Its parent's subtree is another from here on.
     tx.touching(tenant, Subject::Organization(parent))?;
@@ -95,4 +83,121 @@ pub fn insert_group(
         ))
         .execute(tx.touching(tenant, Subject::Organization(id))?)?;
     Ok(())
+}
+
+/// Gives an organization another name; tells whether it is there.
+pub fn rename(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    id: OrganizationId,
+    name: &OrganizationName,
+) -> Result<bool, StorageError> {
+    let renamed = diesel::update(organizations::table.find((tenant.uuid(), id.uuid())))
+        .set(organizations::name.eq(name.as_str()))
+        .execute(tx.touching(tenant, Subject::Organization(id))?)?;
+    Ok(renamed == 1)
+}
+
+/// Puts a business group, with all that lies below it, under another organization. That the tree stays one is decided
+/// before, with the tree locked.
+pub fn put_under(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    id: OrganizationId,
+    from: OrganizationId,
+    to: OrganizationId,
+) -> Result<bool, StorageError> {
+    lock_tree(tx, tenant)?;
+    for parent in [from, to] {
+        tx.touching(tenant, Subject::Organization(parent))?;
+    }
+    let put = diesel::update(organizations::table.find((tenant.uuid(), id.uuid())))
+        .filter(organizations::parent_id.eq(from.uuid()))
+        .set(organizations::parent_id.eq(to.uuid()))
+        .execute(tx.touching(tenant, Subject::Organization(id))?)?;
+    Ok(put == 1)
+}
+
+/// Deletes a business group that is empty.
+pub fn delete(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    id: OrganizationId,
+    parent: OrganizationId,
+) -> Result<(), StorageError> {
+    lock_tree(tx, tenant)?;
+    tx.touching(tenant, Subject::Organization(parent))?;
+    diesel::delete(organizations::table.find((tenant.uuid(), id.uuid())))
+        .execute(tx.touching(tenant, Subject::Organization(id))?)?;
+    Ok(())
+}
+
+/// What is in an organization itself, and from here on nothing more gets into it until this change has ended: whoever is
+/// about to put something there has done it by now, or waits for this change.
+pub fn contents_for_deletion(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    id: OrganizationId,
+) -> Result<Contents, StorageError> {
+    lock_tree(tx, tenant)?;
+    let connection = tx.connection();
+    organizations::table
+        .find((tenant.uuid(), id.uuid()))
+        .select(organizations::id)
+        .for_update()
+        .first::<Uuid>(connection)
+        .optional()?;
+    // An index leads to the first of them, and no more are looked at.
+    macro_rules! count {
+        ($table:ident, $column:ident) => {{
+            let first: Vec<Uuid> = $table::table
+                .filter($table::tenant_id.eq(tenant.uuid()))
+                .filter($table::$column.eq(id.uuid()))
+                .select($table::id)
+                .limit(Contents::COUNTED)
+                .load(connection)?;
+            i64::try_from(first.len()).unwrap_or(Contents::COUNTED)
+        }};
+    }
+    Ok(Contents {
+        groups: count!(organizations, parent_id),
+        clients: count!(clients, organization_id),
+        members: count!(members, organization_id),
+        role_assignments: count!(role_assignments, organization_id),
+    })
+}
+
+/// Reads one organization.
+pub fn find(
+    tx: &mut impl Reads,
+    tenant: TenantId,
+    id: OrganizationId,
+) -> Result<Option<Organization>, StorageError> {
+    organizations::table
+        .find((tenant.uuid(), id.uuid()))
+        .select(OrganizationRow::as_select())
+        .first(tx.connection())
+        .optional()?
+        .map(OrganizationRow::into_domain)
+        .transpose()
+}
+
+/// Reads one organization and keeps others from changing it until this change has ended.
+pub fn find_for_change(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    id: OrganizationId,
+) -> Result<Option<Organization>, StorageError> {
+    let locked: Option<Uuid> = organizations::table
+        .find((tenant.uuid(), id.uuid()))
+        .select(organizations::id)
+        .for_no_key_update()
+        .first(tx.connection())
+        .optional()?;
+    // Read after the lock was had: so it is what the change before this one left.
+    if locked.is_some() {
+        find(tx, tenant, id)
+    } else {
+        Ok(None)
+    }
 }

@@ -13,6 +13,7 @@ mod idempotency;
 mod lists;
 mod log_of_record;
 mod migrations;
+mod organizations;
 mod partitions;
 mod rehearsals;
 mod resource_servers;
