@@ -265,6 +265,7 @@ impl World {
         let scopes = "grantor:clients.read grantor:clients.write grantor:clients.disable \
                       grantor:clients.delete grantor:secrets.write grantor:audit.read \
                       grantor:audit.erase grantor:changes.read \
+                      grantor:organizations.read grantor:organizations.write \
                       grantor:resource_servers.read grantor:resource_servers.write";
         Self::bearer(&self.token(&tenant.id, &tenant.admin, scopes))
     }

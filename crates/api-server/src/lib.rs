@@ -16,6 +16,7 @@ pub mod clients;
 pub mod incoming;
 pub mod openapi;
 pub mod operation;
+pub mod organizations;
 pub mod outbox;
 pub mod problem;
 pub mod reference;

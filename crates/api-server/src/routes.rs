@@ -10,14 +10,15 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::{
-    Api, audit_events, bulk, changes, client_state, clients, incoming, reference, resource_servers,
-    secrets, tenants,
+    Api, audit_events, bulk, changes, client_state, clients, incoming, organizations, reference,
+    resource_servers, secrets, tenants,
 };
 
 /// Every operation, in the order of the reference.
 pub fn operations() -> Vec<Operation> {
     [
         tenants::operations(),
+        organizations::operations(),
         clients::operations(),
         client_state::operations(),
         secrets::operations(),

@@ -209,6 +209,18 @@ impl Scene {
             };
             self.ids.push(("scope", scope.to_owned()));
         }
+        if operation.path.contains("{organization}") {
+            for (kind, name) in [("organization", "Engineering"), ("new parent", "Products")] {
+                let path = format!("/v1/tenants/{}/organizations", self.tenant.id);
+                let headers = [("authorization", self.authorization.as_str())];
+                let url = self.world.api(&path);
+                let made = self
+                    .world
+                    .http
+                    .post_json(&url, &headers, &json!({ "name": name }));
+                self.ids.push((kind, made.text("/id")));
+            }
+        }
         if operation.id == "enableClient" {
             let client = &self.ids[0].1;
             let path = format!("/v1/tenants/{}/clients/{client}/disable", self.tenant.id);
@@ -223,14 +235,16 @@ impl Scene {
 
     fn filled(&self, example: &str) -> String {
         let mut filled = example.to_owned();
-        for (kind, name) in [
-            ("cli_", "client"),
-            ("aud_", "event"),
-            ("rsv_", "resource_server"),
+        for (example, name) in [
+            ("cli_01kb2q3r4s5t6v7w8x9y0z1a2b", "client"),
+            ("aud_01kb2q3r4s5t6v7w8x9y0z1a2b", "event"),
+            ("rsv_01kb2q3r4s5t6v7w8x9y0z1a2b", "resource_server"),
+            ("org_01kb2q3r4s5t6v7w8x9y0z1a2b", "organization"),
+            ("org_01kb2q3r4s5t6v7w8x9y0z1a2c", "new parent"),
         ] {
             let id = self.ids.iter().find(|(known, _)| *known == name);
             if let Some((_, id)) = id {
-                filled = filled.replace(&format!("{kind}01kb2q3r4s5t6v7w8x9y0z1a2b"), id);
+                filled = filled.replace(example, id);
             }
         }
         filled

@@ -19,6 +19,7 @@ mod lists;
 mod log_of_record;
 mod oauth;
 mod operations;
+mod organizations;
 mod outages;
 mod outbox;
 mod patching;

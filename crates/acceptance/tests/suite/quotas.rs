@@ -45,6 +45,7 @@ fn allow_more(scene: &Scene, table: &str, more: i64) -> i64 {
 fn making(table: &str, number: usize) -> (&'static str, String) {
     match table {
         "clients" => ("/clients", client_named(&format!("Client {number}"))),
+        "organizations" => ("/organizations", json!({ "name": "Group" }).to_string()),
         _ => {
             let body = json!({ "key": format!("api.n{number}"), "name": format!("API {number}"),
                 "identifier": format!("https://{number}.example") });
@@ -53,7 +54,7 @@ fn making(table: &str, number: usize) -> (&'static str, String) {
     }
 }
 
-const KINDS: [&str; 2] = ["clients", "resource_servers"];
+const KINDS: [&str; 3] = ["organizations", "clients", "resource_servers"];
 
 #[test]
 fn of_20_that_are_made_at_once_on_two_replicas_exactly_as_many_succeed_as_are_allowed() {
@@ -102,9 +103,9 @@ fn what_is_deleted_makes_room_and_what_is_refused_takes_none() {
         send(&scene, "POST", &path, &[], &client_named(name))
     };
     make("?dry_run=true", "First").expect(201);
-    let made = make("", "First");
-    let id = made.text("/id");
-    made.expect(201);
+    let first = make("", "First");
+    let id = first.text("/id");
+    first.expect(201);
     for query in ["", "?dry_run=true"] {
         let refused = make(query, "Second");
         expect_problem(&scene.world, &refused, 409, "quota-reached");

@@ -24,6 +24,11 @@ pub(super) fn examples(base: &str) -> Map<String, Value> {
             "/key",
             "is another resource server's already",
         )),
+        Problem::NotEmpty("1 business group and 3 clients".to_owned()),
+        Problem::QuotaReached {
+            what: "organizations",
+            limit: 1_000,
+        },
         Problem::PositionExpired,
         Problem::PreconditionFailed {
             current: "\"4\"".to_owned(),

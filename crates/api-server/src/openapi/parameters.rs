@@ -1,5 +1,6 @@
 //! The parameters of an operation, as the document has them.
 
+use grantor_domain::organization::DEEPEST;
 use serde_json::{Value, json};
 
 use crate::operation::Facts;
@@ -13,6 +14,10 @@ fn parameter(name: &str, place: &str, required: bool, about: &str, schema: &Valu
 pub(crate) fn id_pattern(name: &str) -> (&'static str, &'static str) {
     match name {
         "tenant" => ("^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$", "The tenant's id."),
+        "organization" => (
+            "^org_[0-7][0-9a-hjkmnp-tv-z]{25}$",
+            "The organization's id.",
+        ),
         "client" => ("^cli_[0-7][0-9a-hjkmnp-tv-z]{25}$", "The client's id."),
         "event" => ("^aud_[0-7][0-9a-hjkmnp-tv-z]{25}$", "The event's id."),
         "resource_server" => (
@@ -91,6 +96,7 @@ fn in_query(facts: &Facts, all: &mut Vec<Value>) {
         let schema = match given.name {
             // How many, wherever it stands.
             "limit" => limit(200),
+            "depth" => json!({ "type": "integer", "minimum": 1, "maximum": DEEPEST }),
             _ => {
                 json!({ "type": "string", "minLength": 1, "maxLength": given.max_length,
                     "example": given.example })
