@@ -31,7 +31,7 @@ pub struct DisableInput {
 }
 
 impl DisableInput {
-    fn verified(&self) -> Result<Option<Reason>, Problem> {
+    pub(crate) fn verified(&self) -> Result<Option<Reason>, Problem> {
         let mut fields = Fields::default();
         match self
             .reason

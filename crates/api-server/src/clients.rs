@@ -24,7 +24,9 @@ use crate::requests::{Filter, FilterKind, Json, ListRules, MergePatch, Place, Wh
 use crate::schemas::Page;
 use crate::words;
 
-pub use shapes::{ClientInput, ClientOutput, CreatedClient, OwnerContactShape, for_the_log};
+pub use shapes::{
+    ClientInput, ClientOutput, CreatedClient, OwnerContactShape, PauseOutput, for_the_log, pauses,
+};
 
 const CLIENTS: &str = "/v1/tenants/{tenant}/clients";
 const CLIENT: &str = "/v1/tenants/{tenant}/clients/{client}";

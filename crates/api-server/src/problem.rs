@@ -64,6 +64,8 @@ pub enum Problem {
     Unauthenticated(BearerChallenge),
     /// The caller lacks a permission.
     Forbidden(Permission),
+    /// The root owner alone, or an operator, may do this.
+    NotTheRootOwner,
     /// There is no such thing, or it is another tenant's: both are told alike.
     NotFound,
     /// The path exists, but not with this method.
@@ -123,7 +125,7 @@ impl Problem {
     pub fn code(&self) -> ProblemCode {
         match self {
             Self::Unauthenticated(_) => ProblemCode::Unauthenticated,
-            Self::Forbidden(_) => ProblemCode::Forbidden,
+            Self::Forbidden(_) | Self::NotTheRootOwner => ProblemCode::Forbidden,
             Self::NotFound => ProblemCode::NotFound,
             Self::MethodNotAllowed(_) => ProblemCode::MethodNotAllowed,
             Self::MalformedJson(_) => ProblemCode::MalformedJson,
@@ -157,6 +159,9 @@ impl Problem {
                 permission.as_str(),
                 permission.scope_name()
             ),
+            Self::NotTheRootOwner => "the root ownership is handed over by the root owner, through a client that acts \
+                for them, or by an operator of the installation"
+                .to_owned(),
             Self::NotFound => {
                 "nothing with this id is visible to you; check the id and the tenant in the path".to_owned()
             }

@@ -10,15 +10,18 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::{
-    Api, audit_events, bulk, changes, client_state, clients, incoming, organizations, reference,
-    resource_servers, secrets, tenants,
+    Api, audit_events, bulk, changes, client_state, clients, incoming, me, members, organizations,
+    reference, resource_servers, roles, secrets, tenants,
 };
 
 /// Every operation, in the order of the reference.
 pub fn operations() -> Vec<Operation> {
     [
+        me::operations(),
         tenants::operations(),
         organizations::operations(),
+        members::operations(),
+        roles::operations(),
         clients::operations(),
         client_state::operations(),
         secrets::operations(),

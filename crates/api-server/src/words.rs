@@ -1,6 +1,6 @@
 //! The words of the API: named enums on the wire, each made from the domain's own.
 
-use grantor_domain::{client, resource_server, tenant};
+use grantor_domain::{client, member, resource_server, tenant};
 use grantor_protocol::{auth_method, grant_type};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -79,6 +79,13 @@ words! {
         /// An operator.
         Operator = "operator",
     }
+    /// Whether a member may sign in and act.
+    MemberStatus {
+        /// They may.
+        Active = "active",
+        /// They are disabled until enabled again.
+        Disabled = "disabled",
+    }
     /// Whether a tenant may act.
     TenantStatus {
         /// It may.
@@ -112,6 +119,7 @@ from_domain! {
     ClientProfile from client::ClientProfile { Service }
     GrantType from grant_type::GrantType { ClientCredentials, AuthorizationCode, RefreshToken }
     TokenEndpointAuthMethod from auth_method::TokenEndpointAuthMethod { ClientSecretBasic, ClientSecretPost, None }
+    MemberStatus from member::MemberStatus { Active, Disabled }
     TenantStatus from tenant::TenantStatus { Active, Suspended }
     Verification from resource_server::Verification { Introspection, Signature }
 }

@@ -33,6 +33,7 @@ pub mod resource_servers;
 pub mod retention;
 pub mod role_assignments;
 pub mod roles;
+pub mod root_owner;
 mod schema;
 pub mod settings;
 pub mod signing_keys;

@@ -6,6 +6,8 @@
 mod list;
 mod tree;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use grantor_domain::ids::{OrganizationId, TenantId};
@@ -200,4 +202,22 @@ pub fn find_for_change(
     } else {
         Ok(None)
     }
+}
+
+/// The names of those of these organizations that are there.
+pub fn names(
+    tx: &mut impl Reads,
+    tenant: TenantId,
+    ids: impl Iterator<Item = OrganizationId>,
+) -> Result<BTreeMap<OrganizationId, String>, StorageError> {
+    let ids: Vec<Uuid> = ids.map(OrganizationId::uuid).collect();
+    let rows: Vec<(Uuid, String)> = organizations::table
+        .filter(organizations::tenant_id.eq(tenant.uuid()))
+        .filter(organizations::id.eq_any(ids))
+        .select((organizations::id, organizations::name))
+        .load(tx.connection())?;
+    Ok(rows
+        .into_iter()
+        .map(|(id, name)| (OrganizationId::from_uuid(id), name))
+        .collect())
 }

@@ -5,7 +5,7 @@ use grantor_domain::audit::Person;
 use grantor_domain::client::{self, Client, OwnerContact};
 use grantor_domain::ids::ClientId;
 use grantor_domain::lifetime::AccessTokenLifetime;
-use grantor_domain::suspension::Pause;
+use grantor_domain::suspension::{Pause, Suspension};
 use grantor_domain::text::{ClientName, Description, EmailAddress, PersonName};
 use grantor_protocol::auth_method;
 use grantor_protocol::scope::{ScopeToken, Scopes};
@@ -216,7 +216,7 @@ fn secret_method(
     }
 }
 
-/// A pause of a client.
+/// A pause of a client or a member.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Pause)]
 pub struct PauseOutput {
@@ -300,13 +300,6 @@ impl From<&Client> for ClientOutput {
             suspension,
             ..
         } = client;
-        let pause = |by, pause: &Option<Pause>| {
-            pause.as_ref().map(|pause| PauseOutput {
-                by,
-                since: pause.since,
-                reason: pause.reason.as_ref().map(ToString::to_string),
-            })
-        };
         Self {
             id: client.id,
             organization_id: client.organization.to_string(),
@@ -325,16 +318,28 @@ impl From<&Client> for ClientOutput {
             access_token_lifetime_seconds: settings.access_token_lifetime.seconds(),
             owner_contact: (&settings.owner_contact).into(),
             status: client.status().into(),
-            pauses: pause(PausedBy::Tenant, &suspension.by_tenant)
-                .into_iter()
-                .chain(pause(PausedBy::Operator, &suspension.by_operator))
-                .collect(),
+            pauses: pauses(suspension),
             created_at: client.created_at,
             updated_at: client.updated_at,
             secret_updated_at: client.secret_updated_at,
             revision: client.revision,
         }
     }
+}
+
+/// Each pause, by whom.
+pub fn pauses(suspension: &Suspension) -> Vec<PauseOutput> {
+    let pause = |by, pause: &Option<Pause>| {
+        pause.as_ref().map(|pause| PauseOutput {
+            by,
+            since: pause.since,
+            reason: pause.reason.as_ref().map(ToString::to_string),
+        })
+    };
+    pause(PausedBy::Tenant, &suspension.by_tenant)
+        .into_iter()
+        .chain(pause(PausedBy::Operator, &suspension.by_operator))
+        .collect()
 }
 
 /// A client as the log of record shows it: every setting, and never a secret.

@@ -1,0 +1,411 @@
+//! Members: the users of a tenant.
+
+mod authority;
+mod role_assignments;
+mod root_owner;
+mod shapes;
+mod state;
+
+use grantor_domain::audit::{Action, Event, Target};
+use grantor_domain::ids::{MemberId, OrganizationId};
+use grantor_domain::member::{Member, MemberStatus, NewMember};
+use grantor_domain::permission::Permission;
+use grantor_domain::quota::Counted;
+use grantor_domain::search::Sought;
+use grantor_storage::member_search::{self, MemberFilter, MemberOrder};
+use grantor_storage::{
+    Change, ChangeTx, Reads, StorageError, members, organizations, quotas,
+    root_owner as root_owners,
+};
+
+use self::authority::{check_holds_as_much, home};
+use self::shapes::{MemberInput, MemberOutput, Standing, for_the_log};
+use crate::answer::Answer;
+use crate::call::{Acting, Call, Stop};
+use crate::client_state::DisableInput;
+use crate::operation::{Operation, QueryParameter, Success, Tag};
+use crate::problem::{FieldFault, Problem, ProblemCode};
+use crate::requests::{
+    Filter, FilterKind, Json, ListRules, MergePatch, OptionalJson, Place, Whole,
+};
+use crate::schemas::Page;
+use crate::words;
+
+const MEMBERS: &str = "/v1/tenants/{tenant}/members";
+const MEMBER: &str = "/v1/tenants/{tenant}/members/{member}";
+
+const LIST: &ListRules = &ListRules {
+    filters: &[
+        Filter {
+            name: "status",
+            kind: FilterKind::Words(words::MemberStatus::WORDS),
+            about: "Only members that are so.",
+            example: "disabled",
+        },
+        Filter {
+            name: "organization_id",
+            kind: FilterKind::Text(100),
+            about: "Only members who live in this organization itself.",
+            example: "org_01kb2q3r4s5t6v7w8x9y0z1a2b",
+        },
+        Filter {
+            name: "email",
+            kind: FilterKind::Text(254),
+            about: "Only the member with this address, whichever letters of it are capital.",
+            example: "colleague@acme.example",
+        },
+        Filter {
+            name: "q",
+            kind: FilterKind::Text(100),
+            about: "Only members of whose name or address words begin so, each of several. Then the order is that of \
+                    these words, and `sort` can't be given.",
+            example: "coll",
+        },
+    ],
+    sorts: &["created_at", "name", "email"],
+};
+
+const CONFIRM_NAME: &[QueryParameter] = &[QueryParameter {
+    name: "confirm_name",
+    required: true,
+    max_length: 100,
+    about: "The member's name, exactly.",
+    example: "A new colleague",
+}];
+
+/// The operations on members.
+pub fn operations() -> Vec<Operation> {
+    let mut operations = vec![
+        Operation::post("createMember", MEMBERS)
+            .about(
+                Tag::Members,
+                "Create a member",
+                "Makes a member of the tenant, who holds no role yet.",
+            )
+            .needs(Permission::MembersWrite)
+            .takes::<Json<MemberInput>>()
+            .answers::<MemberOutput>(Success::Created)
+            .tagged()
+            .may_fail(&[ProblemCode::Conflict, ProblemCode::QuotaReached])
+            .records(&[Action::MemberCreated])
+            .by(create),
+        Operation::get("listMembers", MEMBERS)
+            .about(Tag::Members, "List members", "Those who live where you may see members.")
+            .needs(Permission::MembersRead)
+            .lists(LIST)
+            .answers::<Page<MemberOutput>>(Success::Ok)
+            .by(list),
+        Operation::get("readMember", MEMBER)
+            .about(Tag::Members, "Read a member", "Never with a password or a link.")
+            .needs(Permission::MembersRead)
+            .answers::<MemberOutput>(Success::Ok)
+            .tagged()
+            .by(read),
+        Operation::patch("updateMember", MEMBER)
+            .about(
+                Tag::Members,
+                "Change a member",
+                "Changes what is given, and nothing else. For another address you must hold whatever the member \
+                 holds; the root owner lives in the root organization.",
+            )
+            .needs(Permission::MembersWrite)
+            .conditional()
+            .takes::<MergePatch<MemberInput>>()
+            .answers::<MemberOutput>(Success::Ok)
+            .tagged()
+            .may_fail(&[ProblemCode::Conflict, ProblemCode::RootOwner])
+            .records(&[Action::MemberUpdated])
+            .by(update),
+        Operation::put("replaceMember", MEMBER)
+            .about(
+                Tag::Members,
+                "Replace a member's settings",
+                "Gives them these settings, and every one that is absent its default. They must exist.",
+            )
+            .needs(Permission::MembersWrite)
+            .conditional()
+            .takes::<Whole<MemberInput>>()
+            .answers::<MemberOutput>(Success::Ok)
+            .tagged()
+            .may_fail(&[ProblemCode::Conflict, ProblemCode::RootOwner])
+            .records(&[Action::MemberUpdated])
+            .by(replace),
+        Operation::post("disableMember", "/v1/tenants/{tenant}/members/{member}/disable")
+            .about(
+                Tag::Members,
+                "Disable a member",
+                "Until they are enabled again they don't sign in, and tokens of clients that act for them are good \
+                 nowhere; when this has returned, that holds on every server. You must hold whatever the member \
+                 holds. The root owner can't be disabled.",
+            )
+            .needs(Permission::MembersDisable)
+            .urgent()
+            .conditional()
+            .takes::<OptionalJson<DisableInput>>()
+            .answers::<MemberOutput>(Success::Ok)
+            .tagged()
+            .may_fail(&[ProblemCode::RootOwner])
+            .records(&[Action::MemberDisabled])
+            .by(state::disable),
+        Operation::post("enableMember", "/v1/tenants/{tenant}/members/{member}/enable")
+            .about(
+                Tag::Members,
+                "Enable a member",
+                "What did not expire meanwhile works again. You must hold whatever the member holds.",
+            )
+            .needs(Permission::MembersDisable)
+            .conditional()
+            .answers::<MemberOutput>(Success::Ok)
+            .tagged()
+            .records(&[Action::MemberEnabled])
+            .by(state::enable),
+        Operation::delete("deleteMember", MEMBER)
+            .about(
+                Tag::Members,
+                "Delete a member",
+                "For good: their roles and password go, and tokens of clients that act for them die. You must hold \
+                 whatever the member holds. The root owner can't be deleted. The member's name must be typed in \
+                 `confirm_name`.",
+            )
+            .needs(Permission::MembersDelete)
+            .urgent()
+            .conditional()
+            .query(CONFIRM_NAME)
+            .may_fail(&[ProblemCode::ConfirmationMismatch, ProblemCode::RootOwner])
+            .records(&[Action::MemberDeleted])
+            .by(state::delete),
+    ];
+    operations.extend(role_assignments::operations());
+    operations.extend(root_owner::operations());
+    operations
+}
+
+/// The member with this id, if the caller may see them.
+fn find(tx: &mut impl Reads, acting: &Acting, id: MemberId) -> Result<Member, Stop> {
+    let member = members::find(tx, acting.tenant, id)?.ok_or(Problem::NotFound)?;
+    acting.reach(tx, member.settings.organization)?;
+    Ok(member)
+}
+
+/// The same, kept from other changes until this one has ended, and in the state that the caller named.
+fn find_for_change(tx: &mut ChangeTx<'_>, acting: &Acting, id: MemberId) -> Result<Member, Stop> {
+    let member = members::find_for_change(tx, acting.tenant, id)?.ok_or(Problem::NotFound)?;
+    acting.reach(tx, member.settings.organization)?;
+    acting.condition.check(member.revision)?;
+    Ok(member)
+}
+
+fn output(tx: &mut impl Reads, acting: &Acting, member: &Member) -> Result<MemberOutput, Stop> {
+    let standing = Standing {
+        is_root_owner: root_owners::find(tx, acting.tenant)? == Some(member.id),
+        has_password: false,
+    };
+    Ok(MemberOutput::of(member, standing))
+}
+
+/// The answer that shows a member as they stand now.
+fn shown(tx: &mut impl Reads, acting: &Acting, id: MemberId) -> Result<Answer<MemberOutput>, Stop> {
+    let member = members::find(tx, acting.tenant, id)?.ok_or(Problem::NotFound)?;
+    Ok(Answer::ok(&output(tx, acting, &member)?)?.tagged(member.revision))
+}
+
+/// Whose address it would take, told as the field at fault.
+fn conflict(error: StorageError) -> Stop {
+    match error {
+        StorageError::Taken { constraint } if constraint == "members_email" => {
+            let fault = FieldFault::pointer("/email", "is another member's address already");
+            Problem::Conflict(fault).into()
+        }
+        other => other.into(),
+    }
+}
+
+/// Demands that a member can live where they are to: in an organization that the caller reaches. One that is not
+/// there is told alike.
+fn check_home(
+    tx: &mut impl Reads,
+    acting: &Acting,
+    organization: OrganizationId,
+) -> Result<(), Stop> {
+    let path = organizations::path(tx, acting.tenant, organization)?;
+    if acting
+        .caller
+        .may_in(Permission::MembersWrite, &path)
+        .is_ok()
+    {
+        return Ok(());
+    }
+    let detail = "is no organization in which you may make members; name one that you see";
+    Err(Problem::field("/organization_id", detail).into())
+}
+
+async fn create(
+    call: Call,
+    Json(input): Json<MemberInput>,
+) -> Result<Answer<MemberOutput>, Problem> {
+    let id: MemberId = call.api().new_id()?;
+    let location = call.address(&format!("/v1/tenants/{}/members/{id}", call.tenant()));
+    call.change(move |tx, acting| {
+        let settings = input.verified(home(tx, acting)?.root)?;
+        check_home(tx, acting, settings.organization)?;
+        let new = NewMember { id, settings };
+        members::insert(tx, acting.tenant, &new).map_err(conflict)?;
+        quotas::check(tx, acting.tenant, Counted::Members)?;
+        let member = members::find(tx, acting.tenant, id)?.ok_or(Problem::Internal)?;
+        let event = Event::new(acting.tenant, Action::MemberCreated, Target::Member(id))
+            .after(for_the_log(&new.settings));
+        let answer = Answer::created(&output(tx, acting, &member)?, location)?;
+        Ok(Change::made(answer.tagged(member.revision), event))
+    })
+    .await
+}
+
+async fn list(call: Call) -> Result<Answer<Page<MemberOutput>>, Problem> {
+    let page = call.page()?;
+    let sought = page.filters.text("q").map(sought).transpose()?;
+    if sought.is_some() && call.query.get("sort").is_some() {
+        let detail =
+            "can't be given together with `q`: what is found is in the order of the words found";
+        return Err(Problem::parameter("sort", detail));
+    }
+    let organization = page
+        .filters
+        .text("organization_id")
+        .map(|id| {
+            let fault = |error| Problem::parameter("organization_id", error);
+            id.parse::<OrganizationId>().map_err(fault)
+        })
+        .transpose()?;
+    let status = page.filters.text("status").map(|word| match word {
+        "disabled" => MemberStatus::Disabled,
+        _ => MemberStatus::Active,
+    });
+    let email = page.filters.text("email").map(str::to_owned);
+    let order = match page.sort {
+        "name" => MemberOrder::Name,
+        "email" => MemberOrder::Email,
+        _ => MemberOrder::Made,
+    };
+    let (after, descending, fetch) = (page.after.clone(), page.descending, page.fetch());
+    let found = call
+        .read(move |tx, acting| {
+            let visible = acting.visible(tx)?;
+            let filter = MemberFilter {
+                organizations: match (organization, visible) {
+                    (None, visible) => visible,
+                    (Some(one), None) => Some(vec![one]),
+                    (Some(one), Some(visible)) => {
+                        Some(visible.into_iter().filter(|seen| *seen == one).collect())
+                    }
+                },
+                status,
+                email,
+            };
+            let after = after.map(|place| (place.key, MemberId::from_uuid(place.id)));
+            let found: Vec<(Option<String>, Member)> = match &sought {
+                Some(sought) => {
+                    let after = after.and_then(|(word, id)| Some((word?, id)));
+                    member_search::search(tx, acting.tenant, sought, &filter, after, fetch)?
+                        .into_iter()
+                        .map(|(word, member)| (Some(word), member))
+                        .collect()
+                }
+                None => member_search::list(
+                    tx,
+                    acting.tenant,
+                    &filter,
+                    order,
+                    descending,
+                    after,
+                    fetch,
+                )?
+                .into_iter()
+                .map(|member| (key_of(order, &member), member))
+                .collect(),
+            };
+            let root_owner = root_owners::find(tx, acting.tenant)?;
+            Ok(found
+                .into_iter()
+                .map(|(key, member)| {
+                    let place = Place {
+                        key,
+                        id: member.id.uuid(),
+                    };
+                    let standing = Standing {
+                        is_root_owner: root_owner == Some(member.id),
+                        has_password: false,
+                    };
+                    (place, MemberOutput::of(&member, standing))
+                })
+                .collect::<Vec<_>>())
+        })
+        .await?;
+    Answer::ok(&page.page(found, |(place, _)| place.clone(), |(_, member)| member))
+}
+
+fn sought(text: &str) -> Result<Sought, Problem> {
+    Sought::parse(text).ok_or_else(|| Problem::parameter("q", "must have a letter or a digit"))
+}
+
+fn key_of(order: MemberOrder, member: &Member) -> Option<String> {
+    match order {
+        MemberOrder::Made => None,
+        MemberOrder::Name => Some(member.settings.name.to_string()),
+        MemberOrder::Email => Some(member.settings.email.as_str().to_ascii_lowercase()),
+    }
+}
+
+async fn read(call: Call) -> Result<Answer<MemberOutput>, Problem> {
+    let id = call.id("member")?;
+    call.read(move |tx, acting| {
+        let member = find(tx, acting, id)?;
+        Ok(Answer::ok(&output(tx, acting, &member)?)?.tagged(member.revision))
+    })
+    .await
+}
+
+async fn update(
+    call: Call,
+    patch: MergePatch<MemberInput>,
+) -> Result<Answer<MemberOutput>, Problem> {
+    set(call, |current, shown| patch.apply(current, shown)).await
+}
+
+async fn replace(call: Call, whole: Whole<MemberInput>) -> Result<Answer<MemberOutput>, Problem> {
+    set(call, |current, shown| whole.apply(current, shown)).await
+}
+
+/// Gives a member the settings that `wanted` makes of the present ones.
+async fn set(
+    call: Call,
+    wanted: impl FnOnce(&MemberInput, &MemberOutput) -> Result<MemberInput, Problem> + Send + 'static,
+) -> Result<Answer<MemberOutput>, Problem> {
+    let id = call.id("member")?;
+    call.change(move |tx, acting| {
+        let root_owner = root_owners::lock(tx, acting.tenant)?;
+        let member = find_for_change(tx, acting, id)?;
+        let before = &member.settings;
+        let root = home(tx, acting)?.root;
+        let present = output(tx, acting, &member)?;
+        let settings = wanted(&before.into(), &present)?.verified(root)?;
+        if settings == *before {
+            return Ok(Change::Nothing(shown(tx, acting, id)?));
+        }
+        if settings.organization != before.organization {
+            if root_owner == Some(id) {
+                return Err(Problem::RootOwner.into());
+            }
+            check_home(tx, acting, settings.organization)?;
+        }
+        if settings.email != before.email {
+            // Whoever reads the member's mail can be the member.
+            check_holds_as_much(tx, acting, &member)?;
+        }
+        members::update(tx, acting.tenant, id, &settings).map_err(conflict)?;
+        let event = Event::new(acting.tenant, Action::MemberUpdated, Target::Member(id))
+            .before(for_the_log(before))
+            .after(for_the_log(&settings));
+        Ok(Change::made(shown(tx, acting, id)?, event))
+    })
+    .await
+}

@@ -1,0 +1,63 @@
+//! What one member's account is to others: nobody reaches, through it, what they do not hold themselves.
+
+use grantor_domain::ids::OrganizationId;
+use grantor_domain::member::Member;
+use grantor_domain::permission::Permission;
+use grantor_domain::role::{HeldPermissions, HeldRole, HomeTenant};
+use grantor_storage::role_assignments::Holder;
+use grantor_storage::{Reads, StorageError, organizations, role_assignments, tenants};
+
+use crate::call::{Acting, Stop};
+use crate::problem::Problem;
+
+/// How far roles reach in the tenant that the call is about.
+pub(super) fn home(tx: &mut impl Reads, acting: &Acting) -> Result<HomeTenant, Stop> {
+    let tenant = tenants::find(tx, acting.tenant)?.ok_or(Problem::NotFound)?;
+    Ok(HomeTenant {
+        root: tenant.root_organization,
+        is_platform: tenant.is_platform,
+    })
+}
+
+/// Demands that the caller holds whatever these roles convey, each over the same organization or one above it
+/// (`role_3`).
+pub(super) fn check_holds(
+    tx: &mut impl Reads,
+    acting: &Acting,
+    roles: &[HeldRole],
+) -> Result<(), Stop> {
+    let home = home(tx, acting)?;
+    let conveyed = conveyed(tx, acting, &HeldPermissions::of(roles, home))?;
+    acting
+        .caller
+        .may_come_by(conveyed)
+        .map_err(|refusal| acting.refuse(refusal))
+}
+
+fn conveyed(
+    tx: &mut impl Reads,
+    acting: &Acting,
+    held: &HeldPermissions,
+) -> Result<Vec<(Permission, Vec<OrganizationId>)>, StorageError> {
+    let mut paths = std::collections::BTreeMap::new();
+    for (_, over) in held.iter() {
+        if !paths.contains_key(&over) {
+            paths.insert(over, organizations::path(tx, acting.tenant, over)?);
+        }
+    }
+    Ok(held
+        .iter()
+        .map(|(permission, over)| (permission, paths.get(&over).cloned().unwrap_or_default()))
+        .collect())
+}
+
+/// Demands that the caller holds whatever a member holds: for what would put the member's account into the
+/// caller's hands, or take it from the member.
+pub(super) fn check_holds_as_much(
+    tx: &mut impl Reads,
+    acting: &Acting,
+    member: &Member,
+) -> Result<(), Stop> {
+    let roles = role_assignments::roles_of(tx, acting.tenant, Holder::Member(member.id))?;
+    check_holds(tx, acting, &roles)
+}
