@@ -4,11 +4,9 @@
 //! below it, and of what lies above or beside nothing: neither a name nor an id.
 
 mod shapes;
+mod sight;
 mod tree;
 
-use std::collections::BTreeSet;
-
-use grantor_domain::access::Reach;
 use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::ids::OrganizationId;
 use grantor_domain::organization::{Organization, may_be_put_under};
@@ -21,6 +19,7 @@ use serde_json::json;
 use self::shapes::{
     NewOrganization, NewPlace, OrganizationOutput, OrganizationSettings, for_the_log,
 };
+use self::sight::{Sight, output};
 use crate::answer::Answer;
 use crate::call::{Acting, Call, Stop, confirm};
 use crate::operation::{Operation, QueryParameter, Success, Tag};
@@ -186,63 +185,6 @@ fn parent_of(organization: &Organization, refused: &str) -> Result<OrganizationI
     organization
         .parent
         .ok_or_else(|| Problem::parameter("organization", refused))
-}
-
-/// Which organizations a caller may be told of as the one above another: those over which they hold anything here,
-/// whatever let this call through.
-enum Sight {
-    All,
-    These(BTreeSet<OrganizationId>),
-}
-
-const SIGHT: [Permission; 2] = [
-    Permission::OrganizationsRead,
-    Permission::OrganizationsWrite,
-];
-
-impl Sight {
-    fn of(tx: &mut impl Reads, acting: &Acting) -> Result<Self, StorageError> {
-        let mut tops = BTreeSet::new();
-        for permission in SIGHT {
-            match acting.caller.tops(permission) {
-                Reach::Everything => return Ok(Self::All),
-                Reach::Subtrees(more) => tops.extend(more),
-            }
-        }
-        let tops: Vec<_> = tops.into_iter().collect();
-        let seen = organizations::subtree(tx, acting.tenant, &tops)?;
-        Ok(Self::These(seen.into_iter().collect()))
-    }
-
-    fn has(&self, organization: OrganizationId) -> bool {
-        match self {
-            Self::All => true,
-            Self::These(seen) => seen.contains(&organization),
-        }
-    }
-
-    fn show(&self, organization: &Organization) -> OrganizationOutput {
-        let knows = organization.parent.is_some_and(|parent| self.has(parent));
-        OrganizationOutput::of(organization, knows)
-    }
-}
-
-/// One organization as the caller sees it.
-fn output(
-    tx: &mut impl Reads,
-    acting: &Acting,
-    organization: &Organization,
-) -> Result<OrganizationOutput, StorageError> {
-    let knows = match organization.parent {
-        None => false,
-        Some(parent) => {
-            let path = organizations::path(tx, acting.tenant, parent)?;
-            SIGHT
-                .iter()
-                .any(|permission| acting.caller.may_in(*permission, &path).is_ok())
-        }
-    };
-    Ok(OrganizationOutput::of(organization, knows))
 }
 
 /// The answer that shows an organization as it stands now.

@@ -119,8 +119,8 @@ fn org_1_groups_are_made_named_moved_and_deleted_each_with_its_event() {
     let again = put_under(&scene, &tools, &sales).expect(200);
     assert_eq!(again, moved);
 
-    let patch = json!({ "name": "Workshop", "parent_id": sales }).to_string();
-    let renamed = send(&scene, "PATCH", &path_to(&tools), &[], &patch).expect(200);
+    let change = json!({ "name": "Workshop", "parent_id": sales }).to_string();
+    let renamed = send(&scene, "PATCH", &path_to(&tools), &[], &change).expect(200);
     assert_eq!(renamed["name"], "Workshop");
     let path = format!("{}?confirm_name=Workshop", path_to(&tools));
     send(&scene, "DELETE", &path, &[], "").expect(204);
@@ -168,8 +168,8 @@ fn org_1_the_root_is_renamed_and_never_moved_or_deleted() {
     let scene = Scene::new();
     let root = root_of(&scene);
     let group = make(&scene, None, "Group");
-    let patch = json!({ "name": "Acme Holding", "parent_id": null }).to_string();
-    let renamed = send(&scene, "PATCH", &path_to(&root), &[], &patch).expect(200);
+    let change = json!({ "name": "Acme Holding", "parent_id": null }).to_string();
+    let renamed = send(&scene, "PATCH", &path_to(&root), &[], &change).expect(200);
     assert_eq!(
         (&renamed["name"], &renamed["parent_id"]),
         (&json!("Acme Holding"), &Value::Null)

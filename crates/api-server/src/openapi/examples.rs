@@ -24,6 +24,7 @@ pub(super) fn examples(base: &str) -> Map<String, Value> {
             "/key",
             "is another resource server's already",
         )),
+        Problem::RootOwner,
         Problem::NotEmpty("1 business group and 3 clients".to_owned()),
         Problem::QuotaReached {
             what: "organizations",

@@ -43,8 +43,8 @@ fn org_1_a_tree_is_32_deep_and_not_33() {
     let seen = shown(&scene, &other[2]);
     assert_eq!(seen["parent_id"], json!(other[1]));
     // Whoever manages the whole tree reaches its lowest end.
-    let patch = json!({ "name": "Lowest" }).to_string();
-    send(&scene, "PATCH", &path_to(&other[2]), &[], &patch).expect(200);
+    let change = json!({ "name": "Lowest" }).to_string();
+    send(&scene, "PATCH", &path_to(&other[2]), &[], &change).expect(200);
     assert!(tree(&scene, &format!("?root={}", deep[27])).contains("G(G(Lowest))"));
 }
 

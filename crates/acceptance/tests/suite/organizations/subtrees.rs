@@ -80,8 +80,8 @@ fn role_2_within_a_subtree_everything_can_be_done() {
     assert_eq!(made.status, 201, "{}", made.body);
     assert_eq!(made.json()["parent_id"], json!(divided.a));
     let new = made.text("/id");
-    let patch = json!({ "name": "Named" }).to_string();
-    divided.send("PATCH", &path_to(&new), &patch).expect(200);
+    let change = json!({ "name": "Named" }).to_string();
+    divided.send("PATCH", &path_to(&new), &change).expect(200);
     let path = format!("{}/move", path_to(&new));
     let moved = divided.send("POST", &path, &under(&divided.a2)).expect(200);
     assert_eq!(moved["parent_id"], json!(divided.a2));
@@ -89,7 +89,7 @@ fn role_2_within_a_subtree_everything_can_be_done() {
     divided.send("DELETE", &path, "").expect(204);
     // The top of it can be renamed: it is theirs.
     let renamed = divided
-        .send("PATCH", &path_to(&divided.a), &patch)
+        .send("PATCH", &path_to(&divided.a), &change)
         .expect(200);
     assert_eq!(renamed["parent_id"], Value::Null);
     assert_eq!(tree(&divided.scene, ""), "Acme(B Named(A1(A2)))");
