@@ -9,6 +9,7 @@
 
 mod events;
 mod http;
+mod members;
 mod servers;
 mod world;
 

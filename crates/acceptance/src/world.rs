@@ -72,6 +72,8 @@ pub struct Tenant {
     pub issuer: String,
     /// Its administering client.
     pub admin: Credentials,
+    /// The id of its first owner.
+    pub owner: String,
 }
 
 /// Everything that a test needs.
@@ -257,17 +259,13 @@ impl World {
                 client_id: text("/admin_client/client_id"),
                 client_secret: text("/admin_client/client_secret"),
             },
+            owner: text("/owner_id"),
         }
     }
 
     /// The authorization of a tenant's administrator, with every scope that it may have.
     pub fn as_admin(&self, tenant: &Tenant) -> String {
-        let scopes = "grantor:clients.read grantor:clients.write grantor:clients.disable \
-                      grantor:clients.delete grantor:secrets.write grantor:audit.read \
-                      grantor:audit.erase grantor:changes.read \
-                      grantor:organizations.read grantor:organizations.write \
-                      grantor:resource_servers.read grantor:resource_servers.write";
-        Self::bearer(&self.token(&tenant.id, &tenant.admin, scopes))
+        Self::bearer(&self.token(&tenant.id, &tenant.admin, &Self::every_scope()))
     }
 
     /// Makes a client through the API; tells its credentials.

@@ -21,6 +21,22 @@ const EXEMPT: &[(&str, Case, &str)] = &[
         "each item leaves the events of its operation",
     ),
     (
+        "readMe",
+        Case::WrongPermission,
+        "whoever calls may know who they are",
+    ),
+    ("readMe", Case::ForeignTenant, "its path names no tenant"),
+    (
+        "listPermissions",
+        Case::WrongPermission,
+        "the catalogue is no secret",
+    ),
+    (
+        "listPermissions",
+        Case::ForeignTenant,
+        "its path names no tenant",
+    ),
+    (
         "createTenant",
         Case::ForeignTenant,
         "its path names no tenant",
@@ -46,6 +62,7 @@ fn is_exempt(operation: &str, case: Case) -> bool {
 }
 
 const NAME: &str = "Nightly export";
+const MEMBER: &str = "A new colleague";
 
 /// One operation of the document, and what it takes to call it.
 struct Operation {
@@ -221,6 +238,36 @@ impl Scene {
                 self.ids.push((kind, made.text("/id")));
             }
         }
+        if operation.path.contains("{member}") || operation.id == "handOverRootOwnership" {
+            let member = self.world.member(&self.tenant, MEMBER, "new@acme.example");
+            let assignment = self.world.assign(&self.tenant, &member, "owner", None);
+            if operation.id == "enableMember" {
+                let path = format!("/v1/tenants/{}/members/{member}/disable", self.tenant.id);
+                let headers = [("authorization", self.authorization.as_str())];
+                let url = self.world.api(&path);
+                self.world
+                    .http
+                    .send("POST", &url, &headers, b"")
+                    .expect(200);
+            }
+            if operation.id == "handOverRootOwnership" {
+                let Tenant { admin, owner, .. } = &self.tenant;
+                let scopes = World::every_scope();
+                self.authorization = self.world.as_member(&self.tenant, admin, owner, &scopes);
+            }
+            self.ids.push(("member", member));
+            self.ids.push(("role_assignment", assignment));
+        }
+        if operation.path.contains("{role}") {
+            let path = format!("/v1/tenants/{}/roles", self.tenant.id);
+            let headers = [("authorization", self.authorization.as_str())];
+            let body = json!({ "name": "Reader", "permissions": ["clients.read"] });
+            let made = self
+                .world
+                .http
+                .post_json(&self.world.api(&path), &headers, &body);
+            self.ids.push(("role", made.text("/id")));
+        }
         if operation.id == "enableClient" {
             let client = &self.ids[0].1;
             let path = format!("/v1/tenants/{}/clients/{client}/disable", self.tenant.id);
@@ -241,6 +288,7 @@ impl Scene {
             ("rsv_01kb2q3r4s5t6v7w8x9y0z1a2b", "resource_server"),
             ("org_01kb2q3r4s5t6v7w8x9y0z1a2b", "organization"),
             ("org_01kb2q3r4s5t6v7w8x9y0z1a2c", "new parent"),
+            ("mem_01kb2q3r4s5t6v7w8x9y0z1a2b", "member"),
         ] {
             let id = self.ids.iter().find(|(known, _)| *known == name);
             if let Some((_, id)) = id {

@@ -120,9 +120,11 @@ pub(super) fn operations() -> Vec<Operation> {
                 Tag::Members,
                 "Give a member a role",
                 "You must see the member, and hold whatever the role permits, over the same organization or one above \
-                 it. `owner` is held over the root organization alone. It works at once, everywhere.",
+                 it. `owner` is held over the root organization alone. It works at once, everywhere. If-Match takes the \
+                 member's ETag.",
             )
             .needs(Permission::RolesAssign)
+            .conditional()
             .takes::<Json<AssignmentInput>>()
             .answers::<AssignmentOutput>(Success::Created)
             .may_fail(&[ProblemCode::Conflict])
@@ -137,6 +139,7 @@ pub(super) fn operations() -> Vec<Operation> {
             )
             .needs(Permission::RolesAssign)
             .urgent()
+            .conditional()
             .may_fail(&[ProblemCode::RootOwner])
             .records(&[Action::RoleUnassigned])
             .by(unassign),
