@@ -4,7 +4,7 @@
 //! per purpose, the keys that seal values at rest, key the verifiers of generated secrets and
 //! authenticate cursors. Previous master keys stay usable for reading, so that a change of master key
 //! needs no pause. Next to it stand the tokens' own tools: [`PlainSecret`] (what a caller is
-//! shown once), [`TokenHash`] (what is kept of a token), and a small JWS over `ring`
+//! shown once), [`TokenHash`] (what is kept of a token), [`PasswordVerifier`] (what is kept of a password), and a small JWS over `ring`
 //! ([`SigningKey`], [`verify_jws`]) with the JWK forms that are published.
 //!
 //! Nothing here reads a file, a socket or the clock; randomness comes in as [`Entropy`]. Types that
@@ -20,7 +20,9 @@ mod held;
 mod jwk;
 mod jws;
 mod keyring;
+mod link_token;
 mod master;
+mod password;
 mod seal;
 mod secret;
 mod signing;
@@ -35,7 +37,9 @@ pub use entropy::{Entropy, EntropyError, SystemEntropy};
 pub use jwk::{Coordinate, Curve, Jwks, KeyUse, MalformedCoordinate, PublicJwk, PublicParameters};
 pub use jws::{MAX_JWS_LENGTH, SignError, VerifyError, peek_claims, verify_jws};
 pub use keyring::Keyring;
+pub use link_token::LinkToken;
 pub use master::{KeyId, MasterKey, MasterKeyError};
+pub use password::{PasswordHashError, PasswordVerifier, UnknownPasswordVerifier};
 pub use seal::{OpenError, SealContext, SealError};
 pub use secret::{MalformedSecret, PlainSecret, SecretKind};
 pub use signing::{Algorithm, KeyError, NewSigningKey, SigningKey, generate_signing_key};
