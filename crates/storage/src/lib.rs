@@ -13,9 +13,11 @@
 //! is rolled back.
 
 pub mod audit_events;
+pub mod authenticators;
 pub mod callers;
 pub mod changes;
 pub mod clients;
+pub mod credential_links;
 pub mod database;
 pub mod deliveries;
 pub mod error;

@@ -52,6 +52,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    authenticators (tenant_id, member_id, kind) {
+        tenant_id -> Uuid,
+        member_id -> Uuid,
+        kind -> Text,
+        verifier -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     change_feed (singleton) {
         singleton -> Bool,
         floor -> Int8,
@@ -111,6 +122,20 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         secret_updated_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    credential_links (tenant_id, member_id, id) {
+        tenant_id -> Uuid,
+        member_id -> Uuid,
+        id -> Uuid,
+        purpose -> Text,
+        token_hash -> Bytea,
+        address -> Text,
+        used_at -> Nullable<Timestamptz>,
+        revoked_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
     }
 }
 
@@ -340,10 +365,12 @@ diesel::table! {
 diesel::allow_tables_to_appear_in_same_query!(
     access_tokens,
     audit_events,
+    authenticators,
     change_feed,
     changes,
     client_secrets,
     clients,
+    credential_links,
     deliveries,
     idempotency_records,
     installation,

@@ -5,6 +5,7 @@
 mod callers;
 mod catalogue;
 mod changes;
+mod credentials;
 mod deliveries;
 mod feed;
 mod fitness;

@@ -84,6 +84,7 @@ fn wanted(at: DateTime<Utc>) -> i32 {
         (TimeDelta::days(30), TimeDelta::days(180)),
         (TimeDelta::hours(6), TimeDelta::days(8)),
         (TimeDelta::days(1), TimeDelta::days(8)),
+        (TimeDelta::days(5), TimeDelta::days(37)),
     ];
     let origin = DateTime::from_timestamp(946_684_800, 0).unwrap();
     let number = spans_and_aheads.iter().map(|(span, ahead)| {

@@ -5,6 +5,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use grantor_domain::audit::{Action, Event, Target};
+use grantor_domain::credential_link::{LinkKey, LinkPurpose};
 use grantor_domain::ids::{TenantId, TokenId};
 use grantor_domain::member::{MemberSettings, NewMember};
 use grantor_domain::own_role::{OwnRoleName, OwnRoleSettings};
@@ -19,16 +20,18 @@ use grantor_domain::tenant::NewTenant;
 use grantor_domain::text::{Description, EmailAddress, OrganizationName, PersonName};
 use grantor_domain::token::AccessToken;
 use grantor_keys::{
-    Algorithm, Coordinate, Curve, KeyUse, PublicJwk, PublicParameters, TokenHash, Verifier,
+    Algorithm, Coordinate, Curve, KeyUse, PasswordVerifier, PublicJwk, PublicParameters, TokenHash,
+    Verifier,
 };
 use grantor_protocol::scope::{ScopeToken, Scopes};
 use grantor_storage::clients::{self, NewSecret};
+use grantor_storage::credential_links::NewLink;
 use grantor_storage::deliveries::{self, Channel, NewDelivery};
 use grantor_storage::role_assignments::{self, Holder};
 use grantor_storage::signing_keys::{self, StoredSigningKey};
 use grantor_storage::{
-    Change, Scope, StorageError, idempotency, members, resource_servers, roles, settings,
-    suspensions, tokens,
+    Change, Scope, StorageError, authenticators, credential_links, idempotency, members,
+    resource_servers, roles, settings, suspensions, tokens,
 };
 use grantor_test_support::builders;
 use uuid::Uuid;
@@ -98,6 +101,16 @@ fn fill(fixture: &Fixture, tenant: &NewTenant) {
         permissions: [Permission::AuditRead].into(),
     };
     let key = signing_key(fixture, id);
+    let link = NewLink {
+        key: LinkKey {
+            tenant: id,
+            member: member.id,
+            id: credential_links::new_id(now() + TimeDelta::hours(1), fixture.entropy.as_ref())
+                .unwrap(),
+        },
+        purpose: LinkPurpose::Invitation,
+        hash: TokenHash::of("token"),
+    };
     let (role, organization) = (fixture.id(), tenant.root_organization);
     let delivery = NewDelivery {
         id: deliveries::new_id(now(), fixture.entropy.as_ref()).unwrap(),
@@ -118,6 +131,9 @@ fn fill(fixture: &Fixture, tenant: &NewTenant) {
             let until = now() + TimeDelta::hours(1);
             idempotency::keep(tx, id, &[7; 32], b"print", b"sealed", until)?;
             settings::update(tx, id, &TenantSettings::default(), 0)?;
+            let verifier = PasswordVerifier::from_stored("p1$hash".to_owned());
+            authenticators::set_password(tx, id, member.id, &verifier)?;
+            credential_links::insert(tx, &link)?;
             Ok(Change::made((), builders::client_event(id, client)))
         })
         .unwrap();
