@@ -7,14 +7,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use grantor_domain::credential_link::{LinkKey, LinkPurpose};
 use grantor_domain::ids::{CredentialLinkId, MemberId, TenantId};
-use grantor_domain::text::{EmailAddress, PersonName};
+use grantor_domain::member::{Member, MemberStatus};
 use grantor_keys::{Entropy, TokenHash, uuid_v7, uuid_v7_millis};
 use uuid::Uuid;
 
 use crate::error::StorageError;
 use crate::schema::{credential_links, members};
 use crate::stored::{self, lowest_id};
-use crate::suspensions;
 use crate::tenants;
 use crate::transaction::{ChangeTx, Reads, Subject};
 
@@ -41,18 +40,8 @@ pub struct LiveLink {
     pub hash: TokenHash,
     /// Until when it is good.
     pub expires_at: DateTime<Utc>,
-    /// Its member's name.
-    pub name: PersonName,
-    /// Where its member is written to.
-    pub email: EmailAddress,
-}
-
-#[derive(Queryable)]
-struct LiveRow {
-    purpose: String,
-    token_hash: Vec<u8>,
-    name: String,
-    email: String,
+    /// Whose it is, as they stand.
+    pub member: Member,
 }
 
 /// Makes the id of a link that is good until then, [`LONGEST`] from now at most.
@@ -129,38 +118,33 @@ pub fn find_live(
     let Some(expires_at) = expiry(key.id).filter(|expiry| *expiry > now) else {
         return Ok(None);
     };
-    if !is_served(tx, key)? {
+    let Some(member) = served(tx, key)? else {
         return Ok(None);
-    }
-    let row: Option<LiveRow> = credential_links::table
-        .inner_join(
-            members::table.on(members::tenant_id
-                .eq(credential_links::tenant_id)
-                .and(members::id.eq(credential_links::member_id))
-                .and(members::email_key.eq(credential_links::address))),
-        )
+    };
+    let row: Option<(String, Vec<u8>)> = credential_links::table
         .filter(credential_links::tenant_id.eq(key.tenant.uuid()))
         .filter(credential_links::member_id.eq(key.member.uuid()))
         .filter(credential_links::id.eq(key.id.uuid()))
         .filter(credential_links::used_at.is_null())
         .filter(credential_links::revoked_at.is_null())
-        .select((
-            credential_links::purpose,
-            credential_links::token_hash,
-            members::name,
-            members::email,
-        ))
+        .filter(
+            credential_links::address.eq_any(
+                members::table
+                    .filter(members::tenant_id.eq(key.tenant.uuid()))
+                    .filter(members::id.eq(key.member.uuid()))
+                    .select(members::email_key),
+            ),
+        )
+        .select((credential_links::purpose, credential_links::token_hash))
         .first(tx.connection())
         .optional()?;
-    row.map(|row| {
-        let hash = TokenHash::from_stored(&row.token_hash)
-            .ok_or_else(|| StorageError::corrupt("token hash", row.token_hash.len().to_string()))?;
+    row.map(|(purpose, hash)| {
         Ok(LiveLink {
-            purpose: stored::word("purpose", &row.purpose, LinkPurpose::parse)?,
-            hash,
+            purpose: stored::word("purpose", &purpose, LinkPurpose::parse)?,
+            hash: TokenHash::from_stored(&hash)
+                .ok_or_else(|| StorageError::corrupt("token hash", hash.len().to_string()))?,
             expires_at,
-            name: stored::parsed("member's name", &row.name, PersonName::parse)?,
-            email: stored::parsed("member's address", &row.email, EmailAddress::parse)?,
+            member,
         })
     })
     .transpose()
@@ -174,7 +158,7 @@ pub fn redeem(tx: &mut ChangeTx<'_>, key: LinkKey) -> Result<bool, StorageError>
     // Raising the revision locks the member's row: what changes the address, suspends or deletes the member, or makes
     // another link, has ended before or waits. The statements after it see what that came to.
     tx.touching(tenant, Subject::Member(member))?;
-    if !is_served(tx, key)? {
+    if served(tx, key)?.is_none() {
         return Ok(false);
     }
     let address_now = members::table
@@ -198,9 +182,12 @@ pub fn redeem(tx: &mut ChangeTx<'_>, key: LinkKey) -> Result<bool, StorageError>
     Ok(used == 1)
 }
 
-/// Whether neither the tenant nor the member is suspended.
-fn is_served(tx: &mut impl Reads, key: LinkKey) -> Result<bool, StorageError> {
+/// The member whose link it is, if neither they nor their tenant are suspended.
+fn served(tx: &mut impl Reads, key: LinkKey) -> Result<Option<Member>, StorageError> {
     let tenant = tenants::find(tx, key.tenant)?;
-    let member = suspensions::of_subject(tx.connection(), key.tenant, key.member.uuid())?;
-    Ok(tenant.is_some_and(|tenant| !tenant.suspension.is_suspended()) && !member.is_suspended())
+    if tenant.is_none_or(|tenant| tenant.suspension.is_suspended()) {
+        return Ok(None);
+    }
+    let member = crate::members::find(tx, key.tenant, key.member)?;
+    Ok(member.filter(|member| member.status() == MemberStatus::Active))
 }

@@ -4,7 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::credential_link::{LinkKey, LinkPurpose};
 use grantor_domain::ids::{CredentialLinkId, MemberId, TenantId};
-use grantor_domain::member::NewMember;
+use grantor_domain::member::{MemberSettings, NewMember};
+use grantor_domain::tenant::NewTenant;
 use grantor_domain::text::{EmailAddress, PersonName};
 use grantor_keys::{PasswordVerifier, TokenHash};
 use grantor_storage::credential_links::{self, LiveLink, NewLink};
@@ -41,13 +42,16 @@ fn event(key: LinkKey) -> Event {
     Event::new(key.tenant, Action::PasswordSet, Target::Member(key.member))
 }
 
-fn member(fixture: &Fixture, tenant: TenantId, email: &str) -> MemberId {
+fn member(fixture: &Fixture, tenant: &NewTenant, email: &str) -> MemberId {
     let made = NewMember {
         id: fixture.id(),
-        name: PersonName::parse("Ada").unwrap(),
-        email: EmailAddress::parse(email).unwrap(),
+        settings: MemberSettings {
+            name: PersonName::parse("Ada").unwrap(),
+            email: EmailAddress::parse(email).unwrap(),
+            organization: tenant.root_organization,
+        },
     };
-    let id = made.id;
+    let (tenant, id) = (tenant.id, made.id);
     fixture
         .change(Scope::Tenant(tenant), move |tx| {
             members::insert(tx, tenant, &made)?;
@@ -97,11 +101,17 @@ fn redeem(fixture: &Fixture, key: LinkKey, at: DateTime<Utc>) -> bool {
 
 /// A tenant, a member of it, and a link of theirs.
 fn one() -> (Fixture, LinkKey) {
-    let fixture = Fixture::new();
-    let tenant = fixture.tenant("Acme").id;
-    let ada = member(&fixture, tenant, "Ada@example.com");
-    let key = link(&fixture, tenant, ada, LinkPurpose::Invitation);
+    let (fixture, _, key) = one_of();
     (fixture, key)
+}
+
+/// The same with the tenant.
+fn one_of() -> (Fixture, NewTenant, LinkKey) {
+    let fixture = Fixture::new();
+    let tenant = fixture.tenant("Acme");
+    let ada = member(&fixture, &tenant, "Ada@example.com");
+    let key = link(&fixture, tenant.id, ada, LinkPurpose::Invitation);
+    (fixture, tenant, key)
 }
 
 fn is_dead(fixture: &Fixture, key: LinkKey) {
@@ -115,8 +125,8 @@ fn a_link_is_found_with_what_its_use_needs_and_works_once() {
     let found = live(&fixture, key, now()).unwrap();
     assert_eq!(found.purpose, LinkPurpose::Invitation);
     assert_eq!(found.expires_at, in_an_hour());
-    assert_eq!(found.name.as_str(), "Ada");
-    assert_eq!(found.email.as_str(), "Ada@example.com");
+    assert_eq!(found.member.settings.name.as_str(), "Ada");
+    assert_eq!(found.member.id, key.member);
     assert!(found.hash.matches("token") && !found.hash.matches("other"));
     assert!(redeem(&fixture, key, now()));
     is_dead(&fixture, key);
@@ -174,8 +184,8 @@ fn a_newer_link_ends_the_ones_before_whatever_they_are_for() {
 
 #[test]
 fn another_members_link_goes_on() {
-    let (fixture, first) = one();
-    let grace = member(&fixture, first.tenant, "grace@example.com");
+    let (fixture, tenant, first) = one_of();
+    let grace = member(&fixture, &tenant, "grace@example.com");
     let other = link(&fixture, first.tenant, grace, LinkPurpose::Invitation);
     assert!(redeem(&fixture, first, now()));
     assert!(redeem(&fixture, other, now()));
@@ -268,9 +278,9 @@ fn pause_2_a_link_sleeps_while_its_member_is_disabled_and_dies_with_the_member()
 
 #[test]
 fn tenant_1_a_link_is_good_under_its_own_ids_alone() {
-    let (fixture, key) = one();
+    let (fixture, tenant, key) = one_of();
     let other = fixture.tenant("Other").id;
-    let grace = member(&fixture, key.tenant, "grace@example.com");
+    let grace = member(&fixture, &tenant, "grace@example.com");
     let id = link(&fixture, key.tenant, grace, LinkPurpose::Invitation).id;
     for strange in [
         LinkKey {
@@ -321,13 +331,13 @@ fn cut_below(fixture: &Fixture, key: LinkKey) -> i64 {
 
 #[test]
 fn a_password_is_the_members_own_and_raises_their_revision() {
-    let (fixture, key) = one();
+    let (fixture, tenant, key) = one_of();
     let other = LinkKey {
         tenant: fixture.tenant("Other").id,
         ..key
     };
     let grace = LinkKey {
-        member: member(&fixture, key.tenant, "grace@example.com"),
+        member: member(&fixture, &tenant, "grace@example.com"),
         ..key
     };
     let revision = || {
