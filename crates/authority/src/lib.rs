@@ -1,4 +1,5 @@
-//! What both servers ask of tokens and clients: is it good, issue one, put it on record, revoke it.
+//! What both servers ask of tokens and clients: is it good, issue one, put it on record, revoke it; and how members
+//! come to a password.
 //!
 //! Each question is answered from PostgreSQL, in one transaction or by one conditional write, and never
 //! from a memory that could be wrong: so when a call that revokes or pauses has returned, no replica accepts the
@@ -9,12 +10,14 @@ mod authenticate;
 mod caller;
 mod check;
 mod coalesce;
+mod credentials;
 mod introspect;
 mod issue;
 mod locate;
 mod reseal;
 mod revoke;
 mod signing;
+mod slow_hash;
 
 use std::sync::Arc;
 
@@ -28,9 +31,11 @@ use thiserror::Error;
 use caller::CallerReads;
 
 pub use caller::CallerCheck;
+pub use credentials::{NotRedeemed, PreparedLink, Redeemed, Redemption};
 pub use introspect::Introspected;
 pub use issue::{Issued, TokenRequest};
 pub use signing::{JWKS_MAX_AGE_SECONDS, Rotated};
+pub use slow_hash::{NotHashed, SlowHash, SlowHashLimits};
 
 /// Answers the questions. Cheap to clone.
 #[derive(Clone)]
@@ -39,6 +44,7 @@ pub struct Authority {
     keyring: Keyring,
     entropy: Arc<dyn Entropy>,
     callers: CallerReads,
+    slow_hash: SlowHash,
 }
 
 impl Authority {
@@ -51,6 +57,16 @@ impl Authority {
             keyring,
             entropy,
             callers,
+            slow_hash: SlowHash::new(SlowHashLimits::for_cores(1)),
+        }
+    }
+
+    /// The same with so much room for slow hashes; without, there is room as on a machine with one core.
+    #[must_use]
+    pub fn with_slow_hash(self, limits: SlowHashLimits) -> Self {
+        Self {
+            slow_hash: SlowHash::new(limits),
+            ..self
         }
     }
 
@@ -160,6 +176,12 @@ pub enum Failure {
     /// Randomness could not be had.
     #[error(transparent)]
     Entropy(#[from] grantor_keys::EntropyError),
+    /// A password had no turn to be hashed.
+    #[error(transparent)]
+    NotHashed(#[from] NotHashed),
+    /// A password could not be hashed.
+    #[error(transparent)]
+    PasswordHash(#[from] grantor_keys::PasswordHashError),
     /// What should have been impossible.
     #[error("{0}")]
     Impossible(&'static str),
@@ -171,6 +193,7 @@ impl Failure {
         match self {
             Self::Storage(error) => error.is_unavailable(),
             Self::Shared(error) => error.is_unavailable(),
+            Self::NotHashed(_) => true,
             _ => false,
         }
     }

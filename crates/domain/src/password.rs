@@ -6,12 +6,11 @@ use std::fmt;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::settings::PasswordMinLength;
 use crate::text::{EmailAddress, PersonName};
 
 /// The most bytes that a password may have: enough for any sentence, and little for a hash.
 pub const MOST_BYTES: usize = 256;
-/// How many characters a password has at least, where a tenant doesn't say.
-pub const DEFAULT_LEAST_CHARACTERS: usize = 12;
 /// How many different characters it has at least.
 const LEAST_DIFFERENT: usize = 5;
 
@@ -24,7 +23,7 @@ pub struct Password(Zeroizing<String>);
 #[derive(Debug, Clone)]
 pub struct PasswordRules {
     /// How many characters it has at least.
-    pub least_characters: usize,
+    pub least: PasswordMinLength,
     /// The name of its owner, which everybody knows.
     pub name: PersonName,
     /// The address of its owner, which everybody knows.
@@ -40,7 +39,7 @@ pub enum PasswordError {
     )]
     TooShort {
         /// How many it needs.
-        least: usize,
+        least: u32,
     },
     /// Too many bytes.
     #[error("must have at most {MOST_BYTES} bytes; shorten it")]
@@ -70,10 +69,9 @@ impl Password {
         if text.chars().any(char::is_control) {
             return Err(PasswordError::Control);
         }
-        if text.chars().count() < rules.least_characters {
-            return Err(PasswordError::TooShort {
-                least: rules.least_characters,
-            });
+        let least = rules.least.get();
+        if u32::try_from(text.chars().count()).is_ok_and(|count| count < least) {
+            return Err(PasswordError::TooShort { least });
         }
         if text.chars().collect::<BTreeSet<_>>().len() < LEAST_DIFFERENT {
             return Err(PasswordError::TooUniform);
@@ -112,7 +110,7 @@ mod tests {
 
     fn rules() -> PasswordRules {
         PasswordRules {
-            least_characters: DEFAULT_LEAST_CHARACTERS,
+            least: PasswordMinLength::DEFAULT,
             name: PersonName::parse("Ada Lovelace").unwrap(),
             email: EmailAddress::parse("ada.lovelace@example.com").unwrap(),
         }
@@ -150,7 +148,7 @@ mod tests {
             PasswordError::TooShort { least: 12 }
         );
         let strict = PasswordRules {
-            least_characters: 20,
+            least: PasswordMinLength::parse(20).unwrap(),
             ..rules()
         };
         assert_eq!(

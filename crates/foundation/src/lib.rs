@@ -7,11 +7,12 @@
 pub mod program;
 
 use std::future::Future;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use grantor_authority::Authority;
+use grantor_authority::{Authority, SlowHashLimits};
 use grantor_keys::{Entropy, Keyring, MasterKey, MasterKeyError, OpenError as Unsealing};
 use grantor_server_kit::config::{SenderError, names};
 use grantor_server_kit::{
@@ -149,8 +150,10 @@ impl Foundation {
         if kept.made > 0 {
             log::info!("made {} partitions ahead", kept.made);
         }
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Ok(Self {
-            authority: Authority::new(database, keyring),
+            authority: Authority::new(database, keyring)
+                .with_slow_hash(SlowHashLimits::for_cores(cores)),
             clock,
         })
     }

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 const LONGEST_WORD: usize = 48;
 
 /// What the secrets of ours begin with.
-const PREFIXES: [&str; 3] = ["gsec_", "gat_", "grt_"];
+const PREFIXES: [&str; 4] = ["gsec_", "gat_", "grt_", "glk_"];
 
 /// The text without the words in it that could be secrets; how long each was stands in its place.
 pub(crate) fn without_secrets(text: &str) -> String {
@@ -89,6 +89,7 @@ mod tests {
     #[test]
     fn a_secret_is_known_by_its_beginning() {
         assert!(has_secret("x-gat_0123"));
+        assert!(has_secret("glk_"));
         assert!(!has_secret(
             "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         ));

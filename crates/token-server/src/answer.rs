@@ -18,8 +18,8 @@ pub fn uncached(body: &impl Serialize) -> HttpResponse {
     never_stored(&mut HttpResponse::Ok()).json(body)
 }
 
-// RFC 6749 §5.1: the server MUST include Cache-Control with the value no-store, and Pragma with no-cache.
-fn never_stored(builder: &mut HttpResponseBuilder) -> &mut HttpResponseBuilder {
+/// RFC 6749 §5.1: the server MUST include Cache-Control with the value no-store, and Pragma with no-cache.
+pub fn never_stored(builder: &mut HttpResponseBuilder) -> &mut HttpResponseBuilder {
     builder
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((PRAGMA, "no-cache"))
@@ -32,6 +32,8 @@ pub enum Oops {
     OAuth(OAuthError),
     /// The body is not a form.
     NotAForm,
+    /// The body is of another media type than these.
+    OtherMediaType(&'static str),
     /// The body is too large.
     TooLarge {
         /// The limit in bytes.
@@ -63,9 +65,13 @@ impl Oops {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 &format!("send at most {limit} bytes"),
             ),
+            Self::OtherMediaType(taken) => invalid(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                &format!("send the body with Content-Type {taken}"),
+            ),
             Self::MethodNotAllowed(allowed) => invalid(
                 StatusCode::METHOD_NOT_ALLOWED,
-                &format!("use {allowed} here"),
+                &format!("use {} here", allowed.replace(", ", " or ")),
             ),
             Self::NotFound => invalid(
                 StatusCode::NOT_FOUND,

@@ -1,5 +1,6 @@
 //! The endpoints below an issuer, one file each.
 
+pub mod credentials;
 pub mod discovery;
 pub mod introspection;
 pub mod jwks;

@@ -4,6 +4,7 @@
 //! `authority` → answered. Errors are exactly those of RFC 6749 §5.2, made in one place ([`answer`]).
 
 pub mod answer;
+mod credentials_page;
 pub mod endpoints;
 mod grants;
 pub mod requests;

@@ -5,7 +5,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use crate::answer::Oops;
-use crate::endpoints::{discovery, introspection, jwks, revocation, token};
+use crate::endpoints::{credentials, discovery, introspection, jwks, revocation, token};
 
 macro_rules! operations {
     ($($operation:path),* $(,)?) => {
@@ -26,7 +26,8 @@ macro_rules! operations {
             ),
             tags(
                 (name = "Tokens", description = "Get, check and revoke tokens."),
-                (name = "Discovery", description = "What an issuer can do, and its keys.")
+                (name = "Discovery", description = "What an issuer can do, and its keys."),
+                (name = "Credentials", description = "How members come to a password.")
             )
         )]
         struct Document;
@@ -40,6 +41,8 @@ operations![
     token::token,
     introspection::introspect,
     revocation::revoke,
+    credentials::show,
+    credentials::redeem,
 ];
 
 struct Basic;
@@ -80,6 +83,7 @@ async fn unmatched(request: HttpRequest) -> Result<actix_web::HttpResponse, Oops
         .map_or("", |(_, endpoint)| endpoint);
     Err(match endpoint {
         "token" | "introspect" | "revoke" => Oops::MethodNotAllowed("POST"),
+        "credentials" => Oops::MethodNotAllowed("GET, POST"),
         "jwks" | ".well-known/openid-configuration" => Oops::MethodNotAllowed("GET"),
         _ => Oops::NotFound,
     })

@@ -10,6 +10,7 @@ mod clients;
 mod concurrency;
 mod conditions;
 mod coverage;
+mod credentials;
 mod dry_run;
 mod exactness;
 mod feed;

@@ -14,6 +14,7 @@ pub fn live(scene: &Scene, canaries: &mut Canaries) {
     rotate(scene, canaries);
     let rotated = go_on_in_bulk(scene, canaries, &made);
     use_tokens(scene, canaries, &rotated);
+    follow_a_link(scene, canaries);
     pause_and_end(scene, &made);
 }
 
@@ -113,6 +114,21 @@ fn use_tokens(scene: &Scene, canaries: &mut Canaries, client: &Credentials) {
     let refused = send_to(world, "GET", &scene.url("/clients"), &by, &[], "");
     assert_eq!(refused.status, 403, "the client has no role");
     assert_eq!(world.revoke(tenant, client, &token).status, 200);
+}
+
+/// Good or not, what a link's token and a password are sent with is the same.
+fn follow_a_link(scene: &Scene, canaries: &mut Canaries) {
+    let http = &scene.world.http;
+    let page = scene.world.endpoint(&scene.tenant.id, "credentials");
+    let token = canaries.misplaced("a link's token", "glk_");
+    let password = canaries.misplaced("a password", "my password is ");
+    let opened = http.get(&format!("{page}?token={token}"), &[]);
+    assert_eq!(opened.status, 410, "{}", opened.body);
+    let password_form = password.replace(' ', "+");
+    let form = format!("token={token}&password={password_form}&password_again={password_form}");
+    assert_eq!(http.post_form(&page, &[], &form).status, 410);
+    let body = json!({ "token": token, "password": password });
+    assert_eq!(http.post_json(&page, &[], &body).status, 410);
 }
 
 fn pause_and_end(scene: &Scene, made: &Credentials) {

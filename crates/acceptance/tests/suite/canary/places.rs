@@ -35,7 +35,7 @@ impl Kept {
 pub struct Places(Vec<Kept>);
 
 /// Prefixes of secrets, as `keys` gives them out.
-const PREFIXES: [&str; 3] = ["gsec_", "gat_", "grt_"];
+const PREFIXES: [&str; 4] = ["gsec_", "gat_", "grt_", "glk_"];
 
 impl Places {
     pub fn of(kept: Vec<Kept>) -> Self {
