@@ -1,7 +1,8 @@
 //! Tenants: the customer organisations of an installation.
 
 use chrono::{DateTime, Utc};
-use grantor_protocol::issuer::Issuer;
+use grantor_protocol::issuer::{Issuer, IssuerError};
+use thiserror::Error;
 
 use crate::ids::{OrganizationId, TenantId};
 use crate::suspension::Suspension;
@@ -66,9 +67,58 @@ pub struct NewTenant {
 }
 
 /// The issuer that a tenant has unless told otherwise: `{base}/t/{tenant}`.
-pub fn default_issuer(
-    base: &str,
-    tenant: TenantId,
-) -> Result<Issuer, grantor_protocol::issuer::IssuerError> {
+pub fn default_issuer(base: &str, tenant: TenantId) -> Result<Issuer, IssuerError> {
     Issuer::parse(&format!("{}/t/{tenant}", base.trim_end_matches('/')))
+}
+
+/// Why an issuer can't be chosen for a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ChosenIssuerError {
+    /// It is none.
+    #[error(transparent)]
+    NotAnIssuer(#[from] IssuerError),
+    /// RFC 8414 §2: an issuer is an `https` URL. What is sent to another could be read on its way.
+    #[error("must begin with `https://`; plain `http://` is for loopback addresses alone")]
+    Insecure,
+}
+
+/// Parses an issuer that somebody chooses for a tenant.
+pub fn chosen_issuer(text: &str) -> Result<Issuer, ChosenIssuerError> {
+    let issuer = Issuer::parse(text)?;
+    if issuer.is_safe() {
+        Ok(issuer)
+    } else {
+        Err(ChosenIssuerError::Insecure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chosen_issuer_is_https_or_on_loopback() {
+        for good in [
+            "https://id.example.com/acme",
+            "http://127.0.0.1:8081/t/a",
+            "http://localhost:1",
+        ] {
+            assert_eq!(chosen_issuer(good).unwrap().as_str(), good);
+        }
+        assert_eq!(
+            chosen_issuer("http://id.example.com/acme"),
+            Err(ChosenIssuerError::Insecure)
+        );
+        for bad in [
+            "",
+            "id.example.com",
+            "https://id.example.com/",
+            "https://id.example.com?x",
+        ] {
+            assert!(
+                matches!(chosen_issuer(bad), Err(ChosenIssuerError::NotAnIssuer(_))),
+                "{bad}"
+            );
+        }
+    }
 }

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use crate::error::StorageError;
 use crate::event_ids::EventIds;
 use crate::link::{Link, Pool, pool};
+use crate::standing;
 use crate::transaction::{Change, ChangeTx, FlowTx, ReadTx, Scope};
 
 /// How to reach the database.
@@ -137,7 +138,8 @@ impl Database {
         .await
     }
 
-    /// Changes configuration. What the closure wrote is committed together with its events, or not at all.
+    /// Changes configuration. What the closure wrote is committed together with its events, or not at all. A
+    /// tenant that is suspended takes no change of its own.
     ///
     /// A change that says nothing of what it did does not compile:
     ///
@@ -171,6 +173,9 @@ impl Database {
         let (entropy, event_ids) = (self.entropy.clone(), self.event_ids.clone());
         let rehearsing = self.rehearsing;
         self.run(opening, move |link| {
+            if let Scope::Tenant(tenant) = scope {
+                standing::enter(&mut link.connection, tenant, &origin.actor)?;
+            }
             let mut tx = ChangeTx::new(
                 &mut link.connection,
                 now,

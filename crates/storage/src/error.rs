@@ -22,6 +22,12 @@ pub enum StorageError {
         /// The constraint.
         constraint: String,
     },
+    /// The tenant is suspended or deleted, and takes no change (`tenant_2`).
+    #[error("{tenant} is suspended, and takes no change")]
+    Suspended {
+        /// The tenant.
+        tenant: TenantId,
+    },
     /// What a row holds can't be read as what it should be.
     #[error("the stored {what} is not readable: {value:?}")]
     Corrupt {
@@ -53,7 +59,7 @@ pub enum StorageError {
 impl StorageError {
     /// Whether trying again later may help.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Suspended { .. })
     }
 
     pub(crate) fn corrupt(what: &'static str, value: impl Into<String>) -> Self {

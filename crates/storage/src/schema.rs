@@ -337,6 +337,7 @@ diesel::table! {
         paused_by_operator_reason -> Nullable<Text>,
         deleted_at -> Nullable<Timestamptz>,
         cut_below -> Int8,
+        purged_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -125,6 +125,50 @@ fn set_client_pause(
     Ok(())
 }
 
+/// Pauses a client on behalf of an operator, whatever its tenant does.
+pub fn pause_client_for_operator(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    client: ClientId,
+    reason: Option<&Reason>,
+) -> Result<(), StorageError> {
+    let now = tx.now();
+    set_operators_pause(tx, tenant, client, Some(now), reason)
+}
+
+/// Ends the operators' own pause of a client. The tenant's stays.
+pub fn resume_client_for_operator(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    client: ClientId,
+) -> Result<(), StorageError> {
+    set_operators_pause(tx, tenant, client, None, None)
+}
+
+fn set_operators_pause(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    client: ClientId,
+    since: Option<DateTime<Utc>>,
+    reason: Option<&Reason>,
+) -> Result<(), StorageError> {
+    let pause = (
+        suspensions::paused_by_operator_at.eq(since),
+        suspensions::paused_by_operator_reason.eq(reason.map(Reason::as_str)),
+    );
+    diesel::insert_into(suspensions::table)
+        .values((
+            suspensions::tenant_id.eq(tenant.uuid()),
+            suspensions::subject_id.eq(client.uuid()),
+            pause,
+        ))
+        .on_conflict((suspensions::tenant_id, suspensions::subject_id))
+        .do_update()
+        .set(pause)
+        .execute(tx.touching(tenant, Subject::Client(client))?)?;
+    Ok(())
+}
+
 /// Marks a subject as deleted, for good: its tokens are dead through this mark.
 pub(crate) fn mark_deleted(
     tx: &mut ChangeTx<'_>,
@@ -213,6 +257,24 @@ pub fn set_tenant_pause(
         .on_conflict(tenant_suspensions::tenant_id)
         .do_update()
         .set(pause)
+        .execute(tx.touching(tenant, Subject::Tenant(tenant))?)?;
+    Ok(())
+}
+
+/// Marks a tenant as deleted, for good. From here on it is nowhere to be found; what it left goes later.
+pub(crate) fn mark_tenant_deleted(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+) -> Result<(), StorageError> {
+    let now = tx.now();
+    diesel::insert_into(tenant_suspensions::table)
+        .values((
+            tenant_suspensions::tenant_id.eq(tenant.uuid()),
+            tenant_suspensions::deleted_at.eq(now),
+        ))
+        .on_conflict(tenant_suspensions::tenant_id)
+        .do_update()
+        .set(tenant_suspensions::deleted_at.eq(now))
         .execute(tx.touching(tenant, Subject::Tenant(tenant))?)?;
     Ok(())
 }

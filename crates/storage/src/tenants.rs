@@ -1,18 +1,20 @@
-//! Tenants and their root organizations.
+//! Tenants and their root organizations. A deleted tenant is nowhere to be found here; its row stays, so that its
+//! id and issuer are never used again.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use grantor_domain::ids::{OrganizationId, TenantId};
-use grantor_domain::tenant::{NewTenant, Tenant};
-use grantor_domain::text::OrganizationName;
+use grantor_domain::tenant::{NewTenant, Tenant, TenantStatus};
+use grantor_domain::text::{EmailAddress, OrganizationName, PersonName};
 use grantor_protocol::issuer::Issuer;
 use uuid::Uuid;
 
 use crate::error::StorageError;
-use crate::schema::{organizations, tenant_suspensions, tenants};
+use crate::schema::{members, organizations, tenant_suspensions, tenants};
+use crate::standing;
 use crate::stored;
-use crate::suspensions::TenantSuspensionRow;
-use crate::transaction::{ChangeTx, Reads, Subject};
+use crate::suspensions::{TenantSuspensionRow, mark_tenant_deleted};
+use crate::transaction::{ChangeTx, Connected as _, Reads, Subject};
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = tenants)]
@@ -74,21 +76,36 @@ pub fn insert(tx: &mut ChangeTx<'_>, tenant: &NewTenant) -> Result<(), StorageEr
 
 /// Reads one tenant.
 pub fn find(tx: &mut impl Reads, id: TenantId) -> Result<Option<Tenant>, StorageError> {
-    find_by(tx.connection(), id)
-}
-
-fn find_by(connection: &mut PgConnection, id: TenantId) -> Result<Option<Tenant>, StorageError> {
     tenants::table
         .left_join(tenant_suspensions::table.on(tenant_suspensions::tenant_id.eq(tenants::id)))
         .filter(tenants::id.eq(id.uuid()))
+        .filter(tenant_suspensions::deleted_at.is_null())
         .select((
             TenantRow::as_select(),
             Option::<TenantSuspensionRow>::as_select(),
         ))
-        .first::<(TenantRow, Option<TenantSuspensionRow>)>(connection)
+        .first::<(TenantRow, Option<TenantSuspensionRow>)>(tx.connection())
         .optional()?
         .map(|(tenant, suspension)| tenant.into_domain(suspension))
         .transpose()
+}
+
+/// Reads one tenant for an operator to change: once no change of the tenant is under way any more, and with others
+/// kept out until this one has ended.
+pub fn find_for_change(
+    tx: &mut ChangeTx<'_>,
+    id: TenantId,
+) -> Result<Option<Tenant>, StorageError> {
+    standing::take_alone(tx.connection(), id)?;
+    // Read after the lock was had: so it is what the change before this one left.
+    find(tx, id)
+}
+
+/// Reads one tenant for an operator to change something that lies in it: until that has ended the tenant is neither
+/// suspended nor deleted.
+pub fn find_and_hold(tx: &mut ChangeTx<'_>, id: TenantId) -> Result<Option<Tenant>, StorageError> {
+    standing::share(tx.connection(), id)?;
+    find(tx, id)
 }
 
 /// The tenant of the operators, once the installation is bootstrapped.
@@ -104,6 +121,132 @@ pub fn find_platform(tx: &mut impl Reads) -> Result<Option<Tenant>, StorageError
     }
 }
 
+/// To whom a tenant's owners are written: its root owner, if it has one.
+pub fn root_owner(
+    tx: &mut impl Reads,
+    id: TenantId,
+) -> Result<Option<(PersonName, EmailAddress)>, StorageError> {
+    let found: Option<(String, String)> = tenants::table
+        .inner_join(
+            members::table.on(members::tenant_id
+                .eq(tenants::id)
+                .and(tenants::root_owner_id.eq(members::id.nullable()))),
+        )
+        .filter(tenants::id.eq(id.uuid()))
+        .select((members::name, members::email))
+        .first(tx.connection())
+        .optional()?;
+    found
+        .map(|(name, email)| {
+            Ok((
+                stored::parsed("member's name", &name, PersonName::parse)?,
+                stored::parsed("member's address", &email, EmailAddress::parse)?,
+            ))
+        })
+        .transpose()
+}
+
+/// Gives a tenant a name and an issuer.
+pub fn update(
+    tx: &mut ChangeTx<'_>,
+    id: TenantId,
+    name: &OrganizationName,
+    issuer: &Issuer,
+) -> Result<(), StorageError> {
+    diesel::update(tenants::table.find(id.uuid()))
+        .set((
+            tenants::name.eq(name.as_str()),
+            tenants::issuer.eq(issuer.as_str()),
+        ))
+        .execute(tx.touching(id, Subject::Tenant(id))?)?;
+    Ok(())
+}
+
+/// Deletes a tenant for good: a mark, however much there is in it. What it leaves is removed by [`crate::purge`].
+pub fn delete(tx: &mut ChangeTx<'_>, id: TenantId) -> Result<(), StorageError> {
+    mark_tenant_deleted(tx, id)
+}
+
+/// In which order tenants are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TenantOrder {
+    /// That of their making.
+    Made,
+    /// That of their names, and of their making where these are the same.
+    Name,
+}
+
+/// Which tenants are asked for: those that meet all that is given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TenantFilter {
+    /// In this state.
+    pub status: Option<TenantStatus>,
+    /// Whose name begins so.
+    pub name: Option<String>,
+}
+
+/// Reads up to `limit` tenants that meet a filter, in an order, from after a place in it. In the order of names
+/// the place has the name of its tenant.
+pub fn search(
+    tx: &mut impl Reads,
+    filter: &TenantFilter,
+    order: TenantOrder,
+    descending: bool,
+    after: Option<(Option<String>, TenantId)>,
+    limit: i64,
+) -> Result<Vec<Tenant>, StorageError> {
+    let mut query = tenants::table
+        .left_join(tenant_suspensions::table.on(tenant_suspensions::tenant_id.eq(tenants::id)))
+        .filter(tenant_suspensions::deleted_at.is_null())
+        .limit(limit)
+        .select((
+            TenantRow::as_select(),
+            Option::<TenantSuspensionRow>::as_select(),
+        ))
+        .into_boxed();
+    // As `Suspension::is_suspended` says it, of those that are not deleted.
+    query = match filter.status {
+        Some(TenantStatus::Active) => {
+            query.filter(tenant_suspensions::paused_by_operator_at.is_null())
+        }
+        Some(TenantStatus::Suspended) => {
+            query.filter(tenant_suspensions::paused_by_operator_at.is_not_null())
+        }
+        None => query,
+    };
+    if let Some(begins) = &filter.name {
+        // The names sort by their bytes, and no character's bytes come after those of the last one.
+        query = query
+            .filter(tenants::name.ge(begins.clone()))
+            .filter(tenants::name.lt(format!("{begins}{}", char::MAX)));
+    }
+    query = match (order, descending) {
+        (TenantOrder::Made, false) => query.order(tenants::id.asc()),
+        (TenantOrder::Made, true) => query.order(tenants::id.desc()),
+        (TenantOrder::Name, false) => query.order((tenants::name.asc(), tenants::id.asc())),
+        (TenantOrder::Name, true) => query.order((tenants::name.desc(), tenants::id.desc())),
+    };
+    if let Some((name, id)) = after {
+        let (name, id) = (name.unwrap_or_default(), id.uuid());
+        // The first condition is for the index, which does not see through the second.
+        query = match (order, descending) {
+            (TenantOrder::Made, false) => query.filter(tenants::id.gt(id)),
+            (TenantOrder::Made, true) => query.filter(tenants::id.lt(id)),
+            (TenantOrder::Name, false) => query
+                .filter(tenants::name.ge(name.clone()))
+                .filter(tenants::name.gt(name).or(tenants::id.gt(id))),
+            (TenantOrder::Name, true) => query
+                .filter(tenants::name.le(name.clone()))
+                .filter(tenants::name.lt(name).or(tenants::id.lt(id))),
+        };
+    }
+    query
+        .load::<(TenantRow, Option<TenantSuspensionRow>)>(tx.connection())?
+        .into_iter()
+        .map(|(tenant, suspension)| tenant.into_domain(suspension))
+        .collect()
+}
+
 /// Reads up to `limit` tenants in the order of their making or against it, from after `after`.
 pub fn list(
     tx: &mut impl Reads,
@@ -111,27 +254,13 @@ pub fn list(
     descending: bool,
     limit: i64,
 ) -> Result<Vec<Tenant>, StorageError> {
-    let query = tenants::table
-        .left_join(tenant_suspensions::table.on(tenant_suspensions::tenant_id.eq(tenants::id)))
-        .limit(limit)
-        .select((
-            TenantRow::as_select(),
-            Option::<TenantSuspensionRow>::as_select(),
-        ))
-        .into_boxed();
-    let after = after.map(TenantId::uuid);
-    let query = if descending {
-        query
-            .filter(tenants::id.lt(after.unwrap_or(Uuid::max())))
-            .order(tenants::id.desc())
-    } else {
-        query
-            .filter(tenants::id.gt(after.unwrap_or(Uuid::nil())))
-            .order(tenants::id.asc())
-    };
-    query
-        .load::<(TenantRow, Option<TenantSuspensionRow>)>(tx.connection())?
-        .into_iter()
-        .map(|(tenant, suspension)| tenant.into_domain(suspension))
-        .collect()
+    let after = after.map(|id| (None, id));
+    search(
+        tx,
+        &TenantFilter::default(),
+        TenantOrder::Made,
+        descending,
+        after,
+        limit,
+    )
 }

@@ -252,6 +252,7 @@ fn few_functions_have_their_definers_rights_and_few_may_call_them() {
             "append_change as grantor_feed with search_path=grantor, pg_temp for grantor_owner",
             "erase_person as grantor_erasure with search_path=grantor, pg_temp for grantor_tenant, grantor_platform",
             "keep_partitions as grantor_owner with search_path=grantor, pg_temp and lock_timeout=200ms for grantor_platform",
+            "purge_rows as grantor_purge with search_path=grantor, pg_temp for grantor_platform",
         ]
     );
 }
@@ -293,6 +294,32 @@ fn the_role_of_erasure_takes_persons_out_of_events_and_nothing_else() {
     );
 }
 
+/// Its policies hold it to the tables of a deleted tenant; see the tests of those.
+#[test]
+fn the_role_of_the_purge_removes_rows_counts_them_and_nothing_else() {
+    let rights = rights_of("'grantor_purge'::regrole");
+    let others: Vec<&str> = rights
+        .iter()
+        .filter(|right| !right.ends_with(": DELETE, SELECT"))
+        .map(String::as_str)
+        .collect();
+    assert_eq!(
+        others,
+        [
+            "tenant_suspensions.deleted_at: SELECT",
+            "tenant_suspensions.tenant_id: SELECT",
+            "tenant_usage: DELETE, INSERT, SELECT, UPDATE",
+        ]
+    );
+    for kept in ["audit_events", "changes", "tenants", "access_tokens"] {
+        let named = format!("{kept}: ");
+        assert!(
+            !rights.iter().any(|right| right.starts_with(&named)),
+            "{kept}"
+        );
+    }
+}
+
 #[test]
 fn no_role_of_a_server_writes_the_feed_or_what_cuts_off() {
     let rights = ask("SELECT role || ' ' || relname || ' ' || privilege \
@@ -317,18 +344,19 @@ fn nobody_takes_on_a_role_whose_rights_a_function_lends() {
     let members = ask(
         "SELECT member.rolname || ' in ' || lent.rolname FROM pg_auth_members \
          JOIN pg_roles AS member ON member.oid = member JOIN pg_roles AS lent ON lent.oid = roleid \
-         WHERE lent.rolname IN ('grantor_feed', 'grantor_erasure') \
+         WHERE lent.rolname IN ('grantor_feed', 'grantor_erasure', 'grantor_purge') \
            AND member.rolname NOT LIKE 'fitness_%' ORDER BY 1",
     );
     assert_eq!(
         members,
         [
             "grantor_owner in grantor_erasure",
-            "grantor_owner in grantor_feed"
+            "grantor_owner in grantor_feed",
+            "grantor_owner in grantor_purge"
         ]
     );
     let unlike = ask(
-        "SELECT rolname FROM pg_roles WHERE rolname IN ('grantor_feed', 'grantor_erasure') \
+        "SELECT rolname FROM pg_roles WHERE rolname IN ('grantor_feed', 'grantor_erasure', 'grantor_purge') \
          AND (rolcanlogin OR rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb)",
     );
     assert_eq!(unlike, [""; 0]);
