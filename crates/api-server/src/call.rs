@@ -165,6 +165,16 @@ impl Call {
         }
     }
 
+    /// What the transaction of an operation may see that is open to operators too: an operator acts for the platform,
+    /// and everybody else for their tenant.
+    pub fn scope(&self) -> Scope {
+        if self.acting.is_for_platform() {
+            Scope::Platform(Some(self.tenant()))
+        } else {
+            Scope::Tenant(self.tenant())
+        }
+    }
+
     /// Changes something of the tenant that the call is about.
     pub async fn change<A, F>(self, work: F) -> Result<Answer<A>, Problem>
     where
@@ -225,6 +235,22 @@ impl Call {
 }
 
 impl Acting {
+    /// Whether the caller is an operator, and the call about a tenant that is not their own.
+    pub fn is_for_platform(&self) -> bool {
+        self.caller.tenant != self.tenant
+    }
+
+    /// What stands in the log of the tenant that the call is about and, of an operator's doing in another's, in that
+    /// of the operators too.
+    pub fn in_logs(&self, event: impl Fn(TenantId) -> Event) -> Events {
+        let events = Events::from(event(self.tenant));
+        if self.is_for_platform() {
+            events.and(event(self.caller.tenant))
+        } else {
+            events
+        }
+    }
+
     /// Refuses when the caller's permission doesn't reach to an organization (`role_2`): then what lies there
     /// is not to be seen.
     pub fn reach(&self, tx: &mut impl Reads, organization: OrganizationId) -> Result<(), Stop> {
@@ -232,7 +258,7 @@ impl Acting {
             return Ok(());
         };
         // Whoever may look at any tenant holds it over that tenant's whole tree too.
-        if self.caller.tenant != self.tenant || self.caller.tops(permission) == Reach::Everything {
+        if self.is_for_platform() || self.caller.tops(permission) == Reach::Everything {
             return Ok(());
         }
         let path = organizations::path(tx, self.tenant, organization)?;
@@ -249,7 +275,7 @@ impl Acting {
         &self,
         tx: &mut impl Reads,
     ) -> Result<Option<Vec<OrganizationId>>, StorageError> {
-        let Some(permission) = self.permission else {
+        let Some(permission) = self.permission.filter(|_| !self.is_for_platform()) else {
             return Ok(None);
         };
         match self.caller.tops(permission) {

@@ -6,12 +6,13 @@ mod shapes;
 use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::client::{Client, ClientStatus, ScopeRefusal, check_allowed_scopes};
 use grantor_domain::ids::{ClientId, OrganizationId};
+use grantor_domain::lifetime::AccessTokenLifetime;
 use grantor_domain::permission::Permission;
 use grantor_domain::quota::Counted;
 use grantor_protocol::scope::Scopes;
 use grantor_storage::clients::{ClientFilter, ClientOrder};
 use grantor_storage::{
-    Change, ChangeTx, Reads, clients, organizations, quotas, resource_servers, tenants,
+    Change, ChangeTx, Reads, clients, organizations, quotas, resource_servers, settings, tenants,
 };
 use serde_json::json;
 
@@ -68,12 +69,14 @@ pub fn operations() -> Vec<Operation> {
         Operation::get("listClients", CLIENTS)
             .about(Tag::Clients, "List clients", "Those that you may see.")
             .needs(Permission::ClientsRead)
+            .open_to_platform_support()
             .lists(LIST)
             .answers::<Page<ClientOutput>>(Success::Ok)
             .by(list),
         Operation::get("readClient", CLIENT)
             .about(Tag::Clients, "Read a client", "Every setting, and never a secret.")
             .needs(Permission::ClientsRead)
+            .open_to_platform_support()
             .answers::<ClientOutput>(Success::Ok)
             .tagged()
             .by(read),
@@ -122,9 +125,18 @@ pub fn operations() -> Vec<Operation> {
 
 /// The client with this id, if the caller may see it.
 pub fn find(tx: &mut impl Reads, acting: &Acting, id: ClientId) -> Result<Client, Stop> {
+    demand_tenant(tx, acting)?;
     let client = clients::find(tx, acting.tenant, id)?.ok_or(Problem::NotFound)?;
     acting.reach(tx, client.organization)?;
     Ok(client)
+}
+
+/// Demands that the tenant exists which an operator named: one's own does, or one would not have come so far.
+fn demand_tenant(tx: &mut impl Reads, acting: &Acting) -> Result<(), Stop> {
+    if acting.is_for_platform() && tenants::find(tx, acting.tenant)?.is_none() {
+        return Err(Problem::NotFound.into());
+    }
+    Ok(())
 }
 
 /// The same, kept from other changes until this one has ended, and in the state that the caller named.
@@ -133,6 +145,10 @@ pub fn find_for_change(
     acting: &Acting,
     id: ClientId,
 ) -> Result<Client, Stop> {
+    // A transaction of the tenant's own holds its tenant already.
+    if acting.is_for_platform() && tenants::find_and_hold(tx, acting.tenant)?.is_none() {
+        return Err(Problem::NotFound.into());
+    }
     let client = clients::find_for_change(tx, acting.tenant, id)?.ok_or(Problem::NotFound)?;
     acting.reach(tx, client.organization)?;
     acting.condition.check(client.revision)?;
@@ -158,7 +174,9 @@ async fn create(
     Json(input): Json<ClientInput>,
 ) -> Result<Answer<CreatedClient>, Problem> {
     let asked = input.allowed_scopes.clone();
-    let prepared = PreparedClient::new(call.api(), input.verified()?)?;
+    let names_lifetime = input.names_lifetime();
+    let settings = input.verified(AccessTokenLifetime::DEFAULT)?;
+    let mut prepared = PreparedClient::new(call.api(), settings)?;
     let id = prepared.id;
     let location = call.address(&format!("/v1/tenants/{}/clients/{id}", call.tenant()));
     call.change(move |tx, acting| {
@@ -167,6 +185,10 @@ async fn create(
             .ok_or(Problem::NotFound)?
             .root_organization;
         acting.reach(tx, root)?;
+        if !names_lifetime {
+            let default = settings::find(tx, tenant)?.default_access_token_lifetime;
+            prepared.settings_mut().access_token_lifetime = default.0;
+        }
         let scopes = &prepared.settings().allowed_scopes;
         check_scopes(tx, acting, root, scopes, &asked)?;
         prepared.insert(tx, tenant, root)?;
@@ -199,7 +221,8 @@ async fn list(call: Call) -> Result<Answer<Page<ClientOutput>>, Problem> {
     };
     let (after, descending, fetch) = (page.after.clone(), page.descending, page.fetch());
     let found = call
-        .read(move |tx, acting| {
+        .read_in(call.scope(), move |tx, acting| {
+            demand_tenant(tx, acting)?;
             let filter = ClientFilter {
                 status,
                 organizations: acting.visible(tx)?,
@@ -225,7 +248,9 @@ async fn list(call: Call) -> Result<Answer<Page<ClientOutput>>, Problem> {
 
 async fn read(call: Call) -> Result<Answer<ClientOutput>, Problem> {
     let id = call.id("client")?;
-    let client = call.read(move |tx, acting| find(tx, acting, id)).await?;
+    let client = call
+        .read_in(call.scope(), move |tx, acting| find(tx, acting, id))
+        .await?;
     show(&client)
 }
 
@@ -250,7 +275,8 @@ async fn set(
         let client = find_for_change(tx, acting, id)?;
         let input = wanted(&(&client.settings).into(), &(&client).into())?;
         let asked = input.allowed_scopes.clone();
-        let settings = input.verified()?;
+        let default = settings::find(tx, acting.tenant)?.default_access_token_lifetime;
+        let settings = input.verified(default.0)?;
         if settings == client.settings {
             return Ok(Change::Nothing(show(&client)?));
         }

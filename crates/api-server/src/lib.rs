@@ -30,6 +30,7 @@ pub mod routes;
 pub mod schemas;
 pub mod secrets;
 pub mod serve;
+pub mod settings;
 pub mod tenants;
 pub mod words;
 

@@ -111,6 +111,9 @@ fn describe(facts: &Facts) -> Value {
         put("security", json!([{ "bearer": [permission.scope_name()] }]));
         put("x-permission", json!(permission.as_str()));
     }
+    if facts.open_to_platform_support {
+        put("x-platform-support", json!(true));
+    }
     if !facts.records.is_empty() {
         let actions: Vec<_> = facts.records.iter().map(|action| action.as_str()).collect();
         put("x-audit-actions", json!(actions));
@@ -156,7 +159,12 @@ fn description(facts: &Facts) -> String {
                 .to_owned()
         }
     };
-    format!("{} {needs}", facts.description)
+    let support = if facts.open_to_platform_support {
+        " Operators with the permission `platform.support` may do it in any tenant."
+    } else {
+        ""
+    };
+    format!("{} {needs}{support}", facts.description)
 }
 
 #[cfg(test)]

@@ -196,6 +196,10 @@ pub struct Facts {
     pub streams: bool,
     /// Whether its answer names the state of a thing in `ETag`.
     pub tagged: bool,
+    /// Whether its answer tells besides of what changes without that state, and so is always given whole.
+    pub live: bool,
+    /// Whether operators with the permission `platform.support` may do it in any tenant (`role_2`).
+    pub open_to_platform_support: bool,
     /// Further parameters of its query.
     pub query: &'static [QueryParameter],
     /// How its list is filtered and sorted.
@@ -289,6 +293,8 @@ impl Draft<NoBody, ()> {
                 conditional: false,
                 streams: false,
                 tagged: false,
+                live: false,
+                open_to_platform_support: false,
                 query: &[],
                 list: None,
                 body: None,
@@ -355,6 +361,12 @@ impl<B, A> Draft<B, A> {
         self.with(|facts| facts.needs = Needs::KnownCaller)
     }
 
+    /// Operators with the permission `platform.support` may do it in any tenant.
+    #[must_use]
+    pub fn open_to_platform_support(self) -> Self {
+        self.with(|facts| facts.open_to_platform_support = true)
+    }
+
     /// It stops something, and goes through however crowded the connections are.
     #[must_use]
     pub fn urgent(self) -> Self {
@@ -417,6 +429,12 @@ impl<B, A> Draft<B, A> {
     #[must_use]
     pub fn tagged(self) -> Self {
         self.with(|facts| facts.tagged = true)
+    }
+
+    /// Its answer tells besides of what changes without that state: it is given whole, whatever the caller knows.
+    #[must_use]
+    pub fn live(self) -> Self {
+        self.with(|facts| facts.live = true)
     }
 }
 

@@ -91,6 +91,8 @@ pub enum Problem {
     RootOwner,
     /// It can't go while this hangs on it.
     NotEmpty(String),
+    /// The tenant of the operators can be neither suspended nor deleted.
+    PlatformTenant,
     /// The tenant has as many of these as it may.
     QuotaReached {
         /// Of what.
@@ -137,6 +139,7 @@ impl Problem {
             Self::Conflict(_) => ProblemCode::Conflict,
             Self::RootOwner => ProblemCode::RootOwner,
             Self::NotEmpty(_) => ProblemCode::NotEmpty,
+            Self::PlatformTenant => ProblemCode::PlatformTenant,
             Self::QuotaReached { .. } => ProblemCode::QuotaReached,
             Self::PreconditionFailed { .. } => ProblemCode::PreconditionFailed,
             Self::InvalidIdempotencyKey => ProblemCode::InvalidIdempotencyKey,
@@ -183,6 +186,9 @@ impl Problem {
             Self::NotEmpty(what) => {
                 format!("it still has {what}; move them elsewhere or delete them first")
             }
+            Self::PlatformTenant => "this is the tenant of the operators, which can be neither suspended nor deleted; \
+                disable what must stop in it"
+                .to_owned(),
             Self::QuotaReached { what, limit } => format!(
                 "a tenant may have {limit} {what}, and this one has them; delete some, or ask an operator for a higher \
                  quota"
@@ -242,6 +248,11 @@ impl Problem {
         })
     }
 
+    /// A bearer token that is good for nothing now; why is not told.
+    pub fn not_good() -> Self {
+        Self::bad_token("the access token is unknown, expired, revoked or suspended; get a new one")
+    }
+
     /// A bearer token that is not good.
     pub fn bad_token(description: &str) -> Self {
         Self::Unauthenticated(BearerChallenge {
@@ -292,6 +303,11 @@ impl fmt::Display for Problem {
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
+        // tenant_2: between the check of the token and the change its tenant was suspended. The next call would
+        // be told so, and so is this one.
+        if let Failure::Storage(StorageError::Suspended { .. }) = failure {
+            return Self::not_good();
+        }
         if failure.is_unavailable() {
             log::warn!("{failure}");
             return Self::Unavailable;

@@ -11,7 +11,7 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::{
     Api, audit_events, bulk, changes, client_state, clients, incoming, me, members, organizations,
-    reference, resource_servers, roles, secrets, tenants,
+    reference, resource_servers, roles, secrets, settings, tenants,
 };
 
 /// Every operation, in the order of the reference.
@@ -19,6 +19,7 @@ pub fn operations() -> Vec<Operation> {
     [
         me::operations(),
         tenants::operations(),
+        settings::operations(),
         organizations::operations(),
         members::operations(),
         roles::operations(),

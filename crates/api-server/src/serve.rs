@@ -14,6 +14,7 @@ use grantor_storage::StorageError;
 
 use crate::outbox::{Mailing, send_mails};
 use crate::problem::Problem;
+use crate::tenants::purge::purge_deleted;
 use crate::{Api, changes, routes};
 
 /// The part of a request's time after which a request of many parts begins no further one.
@@ -82,6 +83,7 @@ pub fn serve<S: Future<Output = ()>>(
     let (watch, database) = (api.watch.clone(), api.authority.database().clone());
     let waking = changes::follow(database, watch.clone());
     let mailing = send_mails(api.clone(), own.mailing);
+    let purging = purge_deleted(api.clone());
     let serving = grantor_server_kit::run(
         options,
         move |config| {
@@ -100,6 +102,7 @@ pub fn serve<S: Future<Output = ()>>(
             served = serving => served,
             () = waking => Ok(()),
             () = mailing => Ok(()),
+            () = purging => Ok(()),
         }
     }))
 }

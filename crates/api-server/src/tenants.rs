@@ -1,137 +1,54 @@
-//! Tenants, for operators: create, list, read.
+//! Tenants, for operators: create, list, read, change, delete.
 
 pub mod prepared;
+pub mod purge;
+mod shapes;
+mod standing;
 
-use chrono::{DateTime, Utc};
-use grantor_domain::audit::Action;
+use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::ids::TenantId;
 use grantor_domain::permission::Permission;
-use grantor_domain::tenant::Tenant;
-use grantor_domain::text::{EmailAddress, OrganizationName, PersonName};
-use grantor_storage::{Change, Scope, tenants};
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use grantor_domain::tenant::{Tenant, TenantStatus};
+use grantor_storage::tenants::{TenantFilter, TenantOrder};
+use grantor_storage::{Change, ChangeTx, Reads, Scope, StorageError, tenants};
 
 use self::prepared::PreparedTenant;
+use self::shapes::{CreatedTenant, TenantChange, TenantInput, TenantOutput, for_the_log};
 use crate::answer::Answer;
-use crate::call::Call;
-use crate::clients::prepared::ClientCredentials;
-use crate::operation::{Operation, Success, Tag};
-use crate::problem::Problem;
-use crate::requests::{Fields, Json, ListRules, Place};
+use crate::call::{Acting, Call, Stop, confirm};
+use crate::operation::{Operation, QueryParameter, Success, Tag};
+use crate::problem::{FieldFault, Problem, ProblemCode};
+use crate::requests::{Filter, FilterKind, Json, ListRules, MergePatch, Place};
 use crate::schemas::Page;
-use crate::words::TenantStatus;
+use crate::words;
 
-/// A person as given at the making of a tenant.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = NewOwner)]
-pub struct OwnerInput {
-    /// Their name.
-    #[schema(example = "The first owner", min_length = 1, max_length = 100)]
-    name: String,
-    /// Their mail address.
-    #[schema(example = "owner@acme.example", format = Email, max_length = 254)]
-    email: String,
-}
-
-/// A tenant to be made.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = NewTenant, example = json!({ "name": "Acme",
-    "owner": { "name": "The first owner", "email": "owner@acme.example" }, "admin_client": true }))]
-pub struct TenantInput {
-    /// The name of the organisation; its root organization gets the same.
-    #[schema(example = "Acme", min_length = 1, max_length = 100)]
-    name: String,
-    /// Its first owner, who becomes a member without a way to sign in yet.
-    owner: OwnerInput,
-    /// Whether to make a service client with the role `admin` besides, and show its secret once.
-    #[serde(default)]
-    #[schema(default = false)]
-    admin_client: bool,
-}
-
-/// A tenant.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Tenant, example = json!({ "id": "ten_01kb2q3r4s5t6v7w8x9y0z1a2b", "name": "Acme",
-    "issuer": "http://127.0.0.1:8081/t/ten_01kb2q3r4s5t6v7w8x9y0z1a2b", "status": "active", "is_platform": false,
-    "root_organization_id": "org_01kb2q3r4s5t6v7w8x9y0z1a2b", "created_at": "2026-01-31T12:00:00Z",
-    "updated_at": "2026-01-31T12:00:00Z", "revision": 1 }))]
-pub struct TenantOutput {
-    /// Its id.
-    #[schema(value_type = String, example = "ten_01kb2q3r4s5t6v7w8x9y0z1a2b")]
-    id: TenantId,
-    /// The name of the organisation.
-    name: String,
-    /// The issuer of its tokens.
-    #[schema(example = "http://127.0.0.1:8081/t/ten_01kb2q3r4s5t6v7w8x9y0z1a2b")]
-    issuer: String,
-    /// Whether it may act.
-    status: TenantStatus,
-    /// Whether it is the tenant of the operators.
-    is_platform: bool,
-    /// The organization at the top of its tree.
-    root_organization_id: String,
-    /// When it was made.
-    created_at: DateTime<Utc>,
-    /// When it or what hangs on it last changed.
-    updated_at: DateTime<Utc>,
-    /// Counts its changes.
-    revision: i64,
-}
-
-/// A tenant that was just made.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CreatedTenant {
-    #[serde(flatten)]
-    tenant: TenantOutput,
-    /// The id of its first owner.
-    #[schema(example = "mem_01kb2q3r4s5t6v7w8x9y0z1a2b")]
-    owner_id: String,
-    /// The client with the role `admin`, if one was asked for. Its secret is shown this once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    admin_client: Option<ClientCredentials>,
-}
-
-impl From<&Tenant> for TenantOutput {
-    fn from(tenant: &Tenant) -> Self {
-        Self {
-            id: tenant.id,
-            name: tenant.name.as_str().to_owned(),
-            issuer: tenant.issuer.as_str().to_owned(),
-            status: tenant.status().into(),
-            is_platform: tenant.is_platform,
-            root_organization_id: tenant.root_organization.to_string(),
-            created_at: tenant.created_at,
-            updated_at: tenant.updated_at,
-            revision: tenant.revision,
-        }
-    }
-}
-
-impl TenantInput {
-    fn verified(self) -> Result<(OrganizationName, PersonName, EmailAddress), Problem> {
-        let mut fields = Fields::default();
-        let name = fields.parse("/name", self.name.as_str(), OrganizationName::parse);
-        let owner = fields.parse("/owner/name", self.owner.name.as_str(), PersonName::parse);
-        let email = fields.parse(
-            "/owner/email",
-            self.owner.email.as_str(),
-            EmailAddress::parse,
-        );
-        match (name, owner, email) {
-            (Some(name), Some(owner), Some(email)) => Ok((name, owner, email)),
-            _ => Err(fields.into_problem()),
-        }
-    }
-}
+const TENANT: &str = "/v1/tenants/{tenant}";
 
 const LIST: &ListRules = &ListRules {
-    filters: &[],
-    sorts: &["created_at"],
+    filters: &[
+        Filter {
+            name: "status",
+            kind: FilterKind::Words(words::TenantStatus::WORDS),
+            about: "Only tenants that are so.",
+            example: "suspended",
+        },
+        Filter {
+            name: "name",
+            kind: FilterKind::Text(100),
+            about: "Only tenants whose name begins so, capital letters and all.",
+            example: "Acme",
+        },
+    ],
+    sorts: &["created_at", "name"],
 };
+
+const CONFIRM_NAME: &[QueryParameter] = &[QueryParameter {
+    name: "confirm_name",
+    required: true,
+    max_length: 100,
+    about: "The tenant's name, exactly.",
+    example: "Acme",
+}];
 
 /// The operations on tenants.
 pub fn operations() -> Vec<Operation> {
@@ -151,18 +68,76 @@ pub fn operations() -> Vec<Operation> {
             .records(&[Action::TenantCreated])
             .by(create),
         Operation::get("listTenants", "/v1/tenants")
-            .about(Tag::Tenants, "List tenants", "Every tenant of the installation.")
+            .about(
+                Tag::Tenants,
+                "List tenants",
+                "Every tenant of the installation that is not deleted.",
+            )
             .needs_on_platform(Permission::TenantsRead)
             .lists(LIST)
             .answers::<Page<TenantOutput>>(Success::Ok)
             .by(list),
-        Operation::get("readTenant", "/v1/tenants/{tenant}")
+        Operation::get("readTenant", TENANT)
             .about(Tag::Tenants, "Read a tenant", "For operators.")
             .needs_on_any_tenant(Permission::TenantsRead)
             .answers::<TenantOutput>(Success::Ok)
             .tagged()
             .by(read),
+        Operation::patch("updateTenant", TENANT)
+            .about(
+                Tag::Tenants,
+                "Change a tenant",
+                "Its name and its issuer. With the issuer the addresses in its metadata change, so see to it that \
+                 what comes there reaches the token server; new tokens name the new issuer, and those that are out \
+                 go on being good at our endpoints until they expire.",
+            )
+            .needs_on_any_tenant(Permission::TenantsWrite)
+            .conditional()
+            .takes::<MergePatch<TenantChange>>()
+            .answers::<TenantOutput>(Success::Ok)
+            .tagged()
+            .may_fail(&[ProblemCode::Conflict])
+            .records(&[Action::TenantUpdated])
+            .by(update),
+        Operation::delete("deleteTenant", TENANT)
+            .about(
+                Tag::Tenants,
+                "Delete a tenant",
+                "For good, and at once: its tokens are dead, and everywhere it answers like one that never existed. \
+                 What lies in it is removed in the background; its log of record stays for its time. Its id and \
+                 issuer are never used again. The tenant's name must be typed in `confirm_name`.",
+            )
+            .needs_on_any_tenant(Permission::TenantsDelete)
+            .urgent()
+            .conditional()
+            .query(CONFIRM_NAME)
+            .may_fail(&[
+                ProblemCode::ConfirmationMismatch,
+                ProblemCode::PlatformTenant,
+            ])
+            .records(&[Action::TenantDeleted])
+            .by(delete),
     ]
+    .into_iter()
+    .chain(standing::operations())
+    .collect()
+}
+
+/// The tenant that a call is about, kept from others until this change has ended, and in the state that the caller
+/// named.
+fn find_for_change(tx: &mut ChangeTx<'_>, acting: &Acting) -> Result<Tenant, Stop> {
+    let tenant = tenants::find_for_change(tx, acting.tenant)?.ok_or(Problem::NotFound)?;
+    acting.condition.check(tenant.revision)?;
+    Ok(tenant)
+}
+
+fn show(tenant: &Tenant) -> Result<Answer<TenantOutput>, Problem> {
+    Ok(Answer::ok(&TenantOutput::from(tenant))?.tagged(tenant.revision))
+}
+
+fn shown(tx: &mut impl Reads, acting: &Acting) -> Result<Answer<TenantOutput>, Stop> {
+    let tenant = tenants::find(tx, acting.tenant)?.ok_or(Problem::NotFound)?;
+    Ok(show(&tenant)?)
 }
 
 async fn create(
@@ -204,28 +179,94 @@ async fn create(
 
 async fn list(call: Call) -> Result<Answer<Page<TenantOutput>>, Problem> {
     let page = call.page()?;
-    let (after, descending, fetch) = (page.after_id(), page.descending, page.fetch());
+    let filter = TenantFilter {
+        status: page.filters.text("status").map(|word| match word {
+            "suspended" => TenantStatus::Suspended,
+            _ => TenantStatus::Active,
+        }),
+        name: page.filters.text("name").map(str::to_owned),
+    };
+    let order = match page.sort {
+        "name" => TenantOrder::Name,
+        _ => TenantOrder::Made,
+    };
+    let (after, descending, fetch) = (page.after.clone(), page.descending, page.fetch());
     let found = call
         .read_in(Scope::Platform(None), move |tx, _| {
-            Ok(tenants::list(
-                tx,
-                after.map(TenantId::from_uuid),
-                descending,
-                fetch,
+            let after = after.map(|place| (place.key, TenantId::from_uuid(place.id)));
+            Ok(tenants::search(
+                tx, &filter, order, descending, after, fetch,
             )?)
         })
         .await?;
-    let place = |tenant: &Tenant| Place::of(tenant.id.uuid());
+    let place = |tenant: &Tenant| Place {
+        key: (order == TenantOrder::Name).then(|| tenant.name.to_string()),
+        id: tenant.id.uuid(),
+    };
     Answer::ok(&page.page(found, place, |tenant| TenantOutput::from(&tenant)))
 }
 
 async fn read(call: Call) -> Result<Answer<TenantOutput>, Problem> {
-    let id = call.tenant();
-    let tenant = call
-        .read_in(Scope::Platform(None), move |tx, _| {
-            Ok(tenants::find(tx, id)?)
-        })
-        .await?
-        .ok_or(Problem::NotFound)?;
-    Ok(Answer::ok(&TenantOutput::from(&tenant))?.tagged(tenant.revision))
+    call.read_in(Scope::Platform(None), |tx, acting| shown(tx, acting))
+        .await
+}
+
+/// Whose issuer it would take, told as the field at fault.
+fn conflict(error: StorageError) -> Stop {
+    match &error {
+        StorageError::Taken { constraint } if constraint == "tenants_issuer_key" => {
+            let detail = "is another tenant's issuer, or was; choose one that none ever had";
+            Problem::Conflict(FieldFault::pointer("/issuer", detail)).into()
+        }
+        _ => error.into(),
+    }
+}
+
+async fn update(
+    call: Call,
+    patch: MergePatch<TenantChange>,
+) -> Result<Answer<TenantOutput>, Problem> {
+    let scope = Scope::Platform(Some(call.tenant()));
+    call.change_in(scope, move |tx, acting| {
+        let tenant = find_for_change(tx, acting)?;
+        let wanted = patch.apply(&(&tenant).into(), &TenantOutput::from(&tenant))?;
+        let (name, issuer) = wanted.verified(&tenant)?;
+        if name == tenant.name && issuer == tenant.issuer {
+            return Ok(Change::Nothing(show(&tenant)?));
+        }
+        tenants::update(tx, tenant.id, &name, &issuer).map_err(conflict)?;
+        let events = acting.in_logs(|log| {
+            Event::new(log, Action::TenantUpdated, Target::Tenant(tenant.id))
+                .before(for_the_log(&tenant.name, &tenant.issuer))
+                .after(for_the_log(&name, &issuer))
+        });
+        Ok(Change::made(shown(tx, acting)?, events))
+    })
+    .await
+}
+
+async fn delete(call: Call) -> Result<Answer<()>, Problem> {
+    let typed = call.query.get("confirm_name").map(str::to_owned);
+    let scope = Scope::Platform(Some(call.tenant()));
+    call.change_in(scope, move |tx, acting| {
+        let tenant = find_for_change(tx, acting)?;
+        if tenant.is_platform {
+            return Err(Problem::PlatformTenant.into());
+        }
+        confirm(
+            typed.as_deref(),
+            tenant.name.as_str(),
+            FieldFault::parameter(
+                "confirm_name",
+                "must be the tenant's name, exactly; nothing was deleted",
+            ),
+        )?;
+        tenants::delete(tx, tenant.id)?;
+        let events = acting.in_logs(|log| {
+            Event::new(log, Action::TenantDeleted, Target::Tenant(tenant.id))
+                .before(for_the_log(&tenant.name, &tenant.issuer))
+        });
+        Ok(Change::made(Answer::no_content(), events))
+    })
+    .await
 }

@@ -34,6 +34,7 @@ problems![
     "conflict",
     "root-owner",
     "not-empty",
+    "platform-tenant",
     "quota-reached",
     "position-expired",
     "precondition-failed",

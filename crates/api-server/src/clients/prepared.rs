@@ -90,6 +90,11 @@ impl PreparedClient {
         &self.settings
     }
 
+    /// The same, for what is only known once it is about to be stored.
+    pub fn settings_mut(&mut self) -> &mut ClientSettings {
+        &mut self.settings
+    }
+
     /// Stores the client, its secret and its role.
     pub fn insert(
         &self,

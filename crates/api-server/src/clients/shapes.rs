@@ -9,7 +9,7 @@ use grantor_domain::suspension::{Pause, Suspension};
 use grantor_domain::text::{ClientName, Description, EmailAddress, PersonName};
 use grantor_protocol::auth_method;
 use grantor_protocol::scope::{ScopeToken, Scopes};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
@@ -61,10 +61,11 @@ pub struct ClientInput {
     #[serde(default = "yes")]
     #[schema(default = true)]
     require_requested_scopes: bool,
-    /// How long its access tokens live; a resource server may cap it.
-    #[serde(default = "default_lifetime")]
-    #[schema(default = 3600, minimum = 60, maximum = 86400)]
-    access_token_lifetime_seconds: i64,
+    /// How long its access tokens live; a resource server may cap it. Where it is absent, what the tenant's
+    /// settings have for `default_access_token_seconds`.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = i64, required = false, example = 3600, minimum = 60, maximum = 86400)]
+    access_token_lifetime_seconds: Option<i64>,
     /// How it authenticates: by `client_secret_basic` or `client_secret_post`.
     #[serde(default = "default_method")]
     #[schema(default = "client_secret_basic")]
@@ -75,8 +76,9 @@ fn yes() -> bool {
     true
 }
 
-fn default_lifetime() -> i64 {
-    i64::from(AccessTokenLifetime::DEFAULT.seconds())
+/// What is given is a number: `null` is no way to leave it out.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    i64::deserialize(deserializer).map(Some)
 }
 
 fn default_method() -> TokenEndpointAuthMethod {
@@ -84,8 +86,16 @@ fn default_method() -> TokenEndpointAuthMethod {
 }
 
 impl ClientInput {
-    /// Parses every field, and tells all that is wrong at once.
-    pub(super) fn verified(self) -> Result<client::ClientSettings, Problem> {
+    /// Whether it says how long access tokens live.
+    pub(super) fn names_lifetime(&self) -> bool {
+        self.access_token_lifetime_seconds.is_some()
+    }
+
+    /// Parses every field, and tells all that is wrong at once. Where no lifetime is named, it is this one.
+    pub(super) fn verified(
+        self,
+        default_lifetime: AccessTokenLifetime,
+    ) -> Result<client::ClientSettings, Problem> {
         let mut fields = Fields::default();
         let name = fields.parse("/name", self.name.as_str(), ClientName::parse);
         let description = fields.parse(
@@ -104,11 +114,14 @@ impl ClientInput {
                 .parse("/owner_contact/name", name, PersonName::parse)
                 .map(Some),
         };
-        let lifetime = fields.parse(
-            "/access_token_lifetime_seconds",
-            self.access_token_lifetime_seconds,
-            AccessTokenLifetime::from_seconds,
-        );
+        let lifetime = match self.access_token_lifetime_seconds {
+            None => Some(default_lifetime),
+            Some(seconds) => fields.parse(
+                "/access_token_lifetime_seconds",
+                seconds,
+                AccessTokenLifetime::from_seconds,
+            ),
+        };
         let auth_method = fields.parse(
             "/token_endpoint_auth_method",
             self.token_endpoint_auth_method,
@@ -161,7 +174,7 @@ impl From<&client::ClientSettings> for ClientInput {
             owner_contact: (&settings.owner_contact).into(),
             allowed_scopes: settings.allowed_scopes.to_vec(),
             require_requested_scopes: settings.require_requested_scopes,
-            access_token_lifetime_seconds: settings.access_token_lifetime.seconds().into(),
+            access_token_lifetime_seconds: Some(settings.access_token_lifetime.seconds().into()),
             token_endpoint_auth_method: settings.auth_method.into(),
         }
     }

@@ -30,6 +30,7 @@ pub(super) fn examples(base: &str) -> Map<String, Value> {
             what: "organizations",
             limit: 1_000,
         },
+        Problem::PlatformTenant,
         Problem::PositionExpired,
         Problem::PreconditionFailed {
             current: "\"4\"".to_owned(),

@@ -137,7 +137,7 @@ fn in_headers(facts: &Facts, all: &mut Vec<Value>) {
             json!({ "type": "string", "pattern": "^(\\*|\"[0-9]+\")$", "example": "\"3\"" });
         all.push(parameter("If-Match", "header", false, about, &schema));
     }
-    if facts.tagged && !facts.is_change() {
+    if facts.tagged && !facts.live && !facts.is_change() {
         let about =
             "The `ETag` that you last saw: when it still is that, you get a 304 without a body.";
         let schema = json!({ "type": "string", "example": "\"3\"" });

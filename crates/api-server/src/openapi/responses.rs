@@ -38,7 +38,7 @@ pub(super) fn responses(facts: &Facts) -> Map<String, Value> {
         }
         all.insert(status.to_string(), response);
     }
-    if facts.tagged && !facts.is_change() {
+    if facts.tagged && !facts.live && !facts.is_change() {
         all.insert(
             "304".to_owned(),
             json!({ "description": "You have its present state already.", "headers": with(common_headers(), "ETag", header("ETag")) }),

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use grantor_domain::client::{Client, OwnerContact};
+use grantor_domain::tenant::Tenant;
 use grantor_domain::text::Reason;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -42,7 +43,56 @@ impl Letter {
                  ones it has are not accepted.\n\nThe reason given is:\n\n    {}\n\nYou get this because your \
                  address is the client's owner contact.\n",
                 client.id,
-                reason.as_str().replace('\n', "\n    "),
+                indented(reason),
+            ),
+        )
+    }
+
+    /// Tells the owner contact why an operator disabled a client (`client_10`).
+    pub fn client_disabled_by_operator(client: &Client, reason: &Reason) -> Self {
+        let name = &client.settings.name;
+        Self::to(
+            &client.settings.owner_contact,
+            format!("{name} was disabled by an operator"),
+            format!(
+                "The client {name} ({}) was disabled by an operator of the platform. Until an operator enables it again it \
+                 gets no tokens, and the ones it has are not accepted.\n\nThe reason given is:\n\n    {}\n\nYou get \
+                 this because your address is the client's owner contact.\n",
+                client.id,
+                indented(reason),
+            ),
+        )
+    }
+
+    /// Tells the root owner why their tenant was suspended (`tenant_2`).
+    pub fn tenant_suspended(to: &OwnerContact, tenant: &Tenant, reason: &Reason) -> Self {
+        let name = &tenant.name;
+        Self::to(
+            to,
+            format!("{name} was suspended"),
+            format!(
+                "The tenant {name} ({}) was suspended by an operator of the platform. Until it is restored nobody can sign \
+                 in, no tokens are issued, and the ones that are out are not accepted.\n\nThe reason given is:\n\n    \
+                 {}\n\nYou get this because you are the tenant's root owner.\n",
+                tenant.id,
+                indented(reason),
+            ),
+        )
+    }
+
+    /// Tells the root owner that their tenant was restored.
+    pub fn tenant_restored(to: &OwnerContact, tenant: &Tenant, reason: Option<&Reason>) -> Self {
+        let name = &tenant.name;
+        let given = reason.map_or_else(String::new, |reason| {
+            format!("The reason given is:\n\n    {}\n\n", indented(reason))
+        });
+        Self::to(
+            to,
+            format!("{name} was restored"),
+            format!(
+                "The tenant {name} ({}) is not suspended any more. What did not expire meanwhile works again.\n\n{given}You \
+                 get this because you are the tenant's root owner.\n",
+                tenant.id,
             ),
         )
     }
@@ -64,4 +114,9 @@ impl Letter {
                 Problem::Internal
             })
     }
+}
+
+/// A reason as it stands in a letter, each line as far in as the first.
+fn indented(reason: &Reason) -> String {
+    reason.as_str().replace('\n', "\n    ")
 }

@@ -52,6 +52,8 @@ codes! {
     RootOwner = 409 "root-owner" "The root ownership must be handed over first";
     /// Something still lies in it, or rests on it.
     NotEmpty = 409 "not-empty" "Something still hangs on it";
+    /// The tenant of the operators can be neither suspended nor deleted.
+    PlatformTenant = 409 "platform-tenant" "The platform tenant stays as it is";
     /// The tenant has as many of these as it may.
     QuotaReached = 409 "quota-reached" "The tenant's quota is reached";
     /// The change feed does not reach back so far.

@@ -1,0 +1,213 @@
+//! What settings look like on the wire.
+
+use chrono::{DateTime, Utc};
+use grantor_domain::audit::Person;
+use grantor_domain::lifetime::AccessTokenLifetime;
+use grantor_domain::settings::{
+    CredentialPage, DefaultAccessTokenLifetime, InvitationLifetime, PasswordMinLength,
+    PasswordResetLifetime, SupportContact, TenantSettings,
+};
+use grantor_domain::text::{EmailAddress, PersonName};
+use grantor_storage::settings::StoredSettings;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::problem::Problem;
+use crate::requests::Fields;
+
+/// To whom members turn.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = SupportContact)]
+pub struct ContactShape {
+    /// Their name.
+    #[schema(example = "Help desk", min_length = 1, max_length = 100)]
+    name: Option<String>,
+    /// Their mail address.
+    #[schema(example = "help@acme.example", format = Email, max_length = 254)]
+    email: String,
+}
+
+/// All that a tenant sets for itself.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = TenantSettings, example = json!({ "default_access_token_seconds": 900, "password_min_length": 16,
+    "credential_page": "https://console.acme.example/password",
+    "support_contact": { "name": "Help desk", "email": "help@acme.example" } }))]
+pub struct SettingsInput {
+    /// How long access tokens of a new client live, where its maker says nothing else.
+    #[serde(default = "default_access_token")]
+    #[schema(default = 3600, minimum = 60, maximum = 86400)]
+    default_access_token_seconds: i64,
+    /// How long an invitation works.
+    #[serde(default = "default_invitation")]
+    #[schema(default = 604_800, minimum = 3600, maximum = 2_592_000)]
+    invitation_seconds: i64,
+    /// How long a link to a new password works.
+    #[serde(default = "default_password_reset")]
+    #[schema(default = 3600, minimum = 300, maximum = 86400)]
+    password_reset_seconds: i64,
+    /// How many characters a member's password has at least.
+    #[serde(default = "default_password_length")]
+    #[schema(default = 12, minimum = 8, maximum = 64)]
+    password_min_length: i64,
+    /// Your own page on which members set a password, where mailed links lead in place of the built-in one: an
+    /// `https` URL without query and fragment, or `http` on a loopback address.
+    #[schema(
+        example = "https://console.acme.example/password",
+        min_length = 8,
+        max_length = 1024
+    )]
+    credential_page: Option<String>,
+    /// To whom members are told to turn, in mails to them.
+    support_contact: Option<ContactShape>,
+}
+
+fn default_access_token() -> i64 {
+    AccessTokenLifetime::DEFAULT.seconds().into()
+}
+
+fn default_invitation() -> i64 {
+    InvitationLifetime::DEFAULT.get().into()
+}
+
+fn default_password_reset() -> i64 {
+    PasswordResetLifetime::DEFAULT.get().into()
+}
+
+fn default_password_length() -> i64 {
+    PasswordMinLength::DEFAULT.get().into()
+}
+
+impl ContactShape {
+    fn parsed(&self, fields: &mut Fields) -> Option<SupportContact> {
+        let email = fields.parse(
+            "/support_contact/email",
+            self.email.as_str(),
+            EmailAddress::parse,
+        );
+        let name = match self.name.as_deref() {
+            None => Some(None),
+            Some(name) => fields
+                .parse("/support_contact/name", name, PersonName::parse)
+                .map(Some),
+        };
+        Some(SupportContact {
+            name: name?,
+            email: email?,
+        })
+    }
+}
+
+impl SettingsInput {
+    /// Parses every field, and tells all that is wrong at once.
+    pub(super) fn verified(self) -> Result<TenantSettings, Problem> {
+        let mut fields = Fields::default();
+        let parsed = self.parsed(&mut fields);
+        parsed.ok_or_else(|| fields.into_problem())
+    }
+
+    fn parsed(self, fields: &mut Fields) -> Option<TenantSettings> {
+        let access_token = fields.parse(
+            "/default_access_token_seconds",
+            self.default_access_token_seconds,
+            AccessTokenLifetime::from_seconds,
+        );
+        let invitation = fields.parse(
+            "/invitation_seconds",
+            self.invitation_seconds,
+            InvitationLifetime::parse,
+        );
+        let password_reset = fields.parse(
+            "/password_reset_seconds",
+            self.password_reset_seconds,
+            PasswordResetLifetime::parse,
+        );
+        let password_length = fields.parse(
+            "/password_min_length",
+            self.password_min_length,
+            PasswordMinLength::parse,
+        );
+        let page = match self.credential_page.as_deref() {
+            None => Some(None),
+            Some(page) => fields
+                .parse("/credential_page", page, CredentialPage::parse)
+                .map(Some),
+        };
+        let contact = match &self.support_contact {
+            None => Some(None),
+            Some(contact) => contact.parsed(fields).map(Some),
+        };
+        Some(TenantSettings {
+            default_access_token_lifetime: DefaultAccessTokenLifetime(access_token?),
+            invitation_lifetime: invitation?,
+            password_reset_lifetime: password_reset?,
+            password_min_length: password_length?,
+            credential_page: page?,
+            support_contact: contact?,
+        })
+    }
+}
+
+impl From<&TenantSettings> for SettingsInput {
+    fn from(settings: &TenantSettings) -> Self {
+        Self {
+            default_access_token_seconds: settings.default_access_token_lifetime.0.seconds().into(),
+            invitation_seconds: settings.invitation_lifetime.get().into(),
+            password_reset_seconds: settings.password_reset_lifetime.get().into(),
+            password_min_length: settings.password_min_length.get().into(),
+            credential_page: settings.credential_page.as_ref().map(ToString::to_string),
+            support_contact: settings
+                .support_contact
+                .as_ref()
+                .map(|contact| ContactShape {
+                    name: contact.name.as_ref().map(ToString::to_string),
+                    email: contact.email.to_string(),
+                }),
+        }
+    }
+}
+
+/// The settings of a tenant.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TenantSettingsShown)]
+pub struct SettingsOutput {
+    #[serde(flatten)]
+    settings: SettingsInput,
+    /// When they were last changed; `null` while nothing was set.
+    #[schema(required = true)]
+    updated_at: Option<DateTime<Utc>>,
+    /// Counts their changes; 0 while nothing was set.
+    revision: i64,
+}
+
+impl From<&StoredSettings> for SettingsOutput {
+    fn from(stored: &StoredSettings) -> Self {
+        Self {
+            settings: (&stored.settings).into(),
+            updated_at: stored.updated_at,
+            revision: stored.revision,
+        }
+    }
+}
+
+/// Settings as the log of record shows them.
+pub(super) fn for_the_log(settings: &TenantSettings) -> Value {
+    let Value::Object(particulars) = json!({
+        "default_access_token_seconds": settings.default_access_token_lifetime.0.seconds(),
+        "invitation_seconds": settings.invitation_lifetime.get(),
+        "password_reset_seconds": settings.password_reset_lifetime.get(),
+        "password_min_length": settings.password_min_length.get(),
+        "credential_page": settings.credential_page.as_ref().map(CredentialPage::as_str),
+    }) else {
+        return Value::Null;
+    };
+    // An erasure takes the support contact out again.
+    let contact = settings.support_contact.as_ref();
+    Person {
+        name: contact.and_then(|contact| contact.name.clone()),
+        email: contact.map(|contact| contact.email.clone()),
+    }
+    .beside(particulars)
+}
