@@ -7,8 +7,10 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, ETAG, LOCATION};
 use actix_web::web::Bytes;
-use grantor_domain::ids::{ClientId, SecretId, TenantId};
+use grantor_domain::audit::{Action, Event, Target};
+use grantor_domain::ids::{ClientId, CredentialLinkId, MemberId, SecretId, TenantId};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::problem::Problem;
@@ -64,6 +66,32 @@ pub trait Answers<T>: Into<AnyAnswer> {}
 impl<T> Answers<T> for Answer<T> {}
 impl<T> Answers<T> for Reply<T> {}
 
+/// What an answer shows that is as good as a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Shown {
+    /// A secret of a client.
+    Secret(TenantId, ClientId, SecretId),
+    /// A link by which a member sets a password.
+    Link(TenantId, MemberId, CredentialLinkId),
+}
+
+impl Shown {
+    /// That it was shown once more, for the log of record.
+    pub fn again(self) -> Event {
+        match self {
+            Self::Secret(tenant, client, secret) => {
+                Event::new(tenant, Action::SecretShown, Target::Secret(secret))
+                    .after(json!({ "client_id": client, "again": true }))
+            }
+            Self::Link(tenant, member, link) => {
+                Event::new(tenant, Action::LinkShown, Target::Member(member))
+                    .after(json!({ "link_id": link, "again": true }))
+            }
+        }
+    }
+}
+
 /// All of an answer that a retry must get again.
 #[derive(Default, Serialize, Deserialize)]
 pub struct KeptAnswer {
@@ -74,9 +102,9 @@ pub struct KeptAnswer {
     location: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     body: Option<Box<RawValue>>,
-    /// The secret that it shows.
+    /// The secret or link that it shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    shows: Option<(TenantId, ClientId, SecretId)>,
+    shows: Option<Shown>,
     #[serde(skip)]
     is_repeated: bool,
 }
@@ -142,7 +170,19 @@ impl<T> Answer<T> {
     /// Says that the body shows a secret.
     #[must_use]
     pub fn showing(mut self, tenant: TenantId, client: ClientId, secret: SecretId) -> Self {
-        self.kept.shows = Some((tenant, client, secret));
+        self.kept.shows = Some(Shown::Secret(tenant, client, secret));
+        self
+    }
+
+    /// Says that the body shows a link.
+    #[must_use]
+    pub fn showing_link(
+        mut self,
+        tenant: TenantId,
+        member: MemberId,
+        link: CredentialLinkId,
+    ) -> Self {
+        self.kept.shows = Some(Shown::Link(tenant, member, link));
         self
     }
 
@@ -169,8 +209,8 @@ impl Answer<()> {
 }
 
 impl KeptAnswer {
-    /// The secret that it shows.
-    pub fn shows(&self) -> Option<(TenantId, ClientId, SecretId)> {
+    /// The secret or link that it shows.
+    pub fn shows(&self) -> Option<Shown> {
         self.shows
     }
 }

@@ -1,6 +1,8 @@
 //! Members: the users of a tenant.
 
 mod authority;
+mod create;
+mod links;
 mod role_assignments;
 mod root_owner;
 mod shapes;
@@ -8,17 +10,17 @@ mod state;
 
 use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::ids::{MemberId, OrganizationId};
-use grantor_domain::member::{Member, MemberStatus, NewMember};
+use grantor_domain::member::{Member, MemberStatus};
 use grantor_domain::permission::Permission;
-use grantor_domain::quota::Counted;
 use grantor_domain::search::Sought;
 use grantor_storage::member_search::{self, MemberFilter, MemberOrder};
 use grantor_storage::{
-    Change, ChangeTx, Reads, StorageError, members, organizations, quotas,
-    root_owner as root_owners,
+    Change, ChangeTx, Reads, StorageError, authenticators, credential_links, members,
+    organizations, root_owner as root_owners,
 };
 
 use self::authority::{check_holds_as_much, home};
+use self::create::{CreatedMember, NewMemberInput};
 use self::shapes::{MemberInput, MemberOutput, Standing, for_the_log};
 use crate::answer::Answer;
 use crate::call::{Acting, Call, Stop};
@@ -80,15 +82,17 @@ pub fn operations() -> Vec<Operation> {
             .about(
                 Tag::Members,
                 "Create a member",
-                "Makes a member of the tenant, who holds no role yet.",
+                "Makes a member of the tenant, who holds no role yet. They set their first password by a link that works \
+                 once, which is mailed to them or shown in this answer; or they are given one; or neither, and they \
+                 are invited later.",
             )
             .needs(Permission::MembersWrite)
-            .takes::<Json<MemberInput>>()
-            .answers::<MemberOutput>(Success::Created)
+            .takes::<Json<NewMemberInput>>()
+            .answers::<CreatedMember>(Success::Created)
             .tagged()
             .may_fail(&[ProblemCode::Conflict, ProblemCode::QuotaReached])
             .records(&[Action::MemberCreated])
-            .by(create),
+            .by(create::create),
         Operation::get("listMembers", MEMBERS)
             .about(Tag::Members, "List members", "Those who live where you may see members.")
             .needs(Permission::MembersRead)
@@ -175,6 +179,7 @@ pub fn operations() -> Vec<Operation> {
             .records(&[Action::MemberDeleted])
             .by(state::delete),
     ];
+    operations.extend(links::operations());
     operations.extend(role_assignments::operations());
     operations.extend(root_owner::operations());
     operations
@@ -198,7 +203,7 @@ fn find_for_change(tx: &mut ChangeTx<'_>, acting: &Acting, id: MemberId) -> Resu
 fn output(tx: &mut impl Reads, acting: &Acting, member: &Member) -> Result<MemberOutput, Stop> {
     let standing = Standing {
         is_root_owner: root_owners::find(tx, acting.tenant)? == Some(member.id),
-        has_password: false,
+        has_password: authenticators::has_password(tx, acting.tenant, member.id)?,
     };
     Ok(MemberOutput::of(member, standing))
 }
@@ -237,27 +242,6 @@ fn check_home(
     }
     let detail = "is no organization in which you may make members; name one that you see";
     Err(Problem::field("/organization_id", detail).into())
-}
-
-async fn create(
-    call: Call,
-    Json(input): Json<MemberInput>,
-) -> Result<Answer<MemberOutput>, Problem> {
-    let id: MemberId = call.api().new_id()?;
-    let location = call.address(&format!("/v1/tenants/{}/members/{id}", call.tenant()));
-    call.change(move |tx, acting| {
-        let settings = input.verified(home(tx, acting)?.root)?;
-        check_home(tx, acting, settings.organization)?;
-        let new = NewMember { id, settings };
-        members::insert(tx, acting.tenant, &new).map_err(conflict)?;
-        quotas::check(tx, acting.tenant, Counted::Members)?;
-        let member = members::find(tx, acting.tenant, id)?.ok_or(Problem::Internal)?;
-        let event = Event::new(acting.tenant, Action::MemberCreated, Target::Member(id))
-            .after(for_the_log(&new.settings));
-        let answer = Answer::created(&output(tx, acting, &member)?, location)?;
-        Ok(Change::made(answer.tagged(member.revision), event))
-    })
-    .await
 }
 
 async fn list(call: Call) -> Result<Answer<Page<MemberOutput>>, Problem> {
@@ -324,6 +308,8 @@ async fn list(call: Call) -> Result<Answer<Page<MemberOutput>>, Problem> {
                 .collect(),
             };
             let root_owner = root_owners::find(tx, acting.tenant)?;
+            let ids = found.iter().map(|(_, member)| member.id);
+            let with_password = authenticators::with_password(tx, acting.tenant, ids)?;
             Ok(found
                 .into_iter()
                 .map(|(key, member)| {
@@ -333,7 +319,7 @@ async fn list(call: Call) -> Result<Answer<Page<MemberOutput>>, Problem> {
                     };
                     let standing = Standing {
                         is_root_owner: root_owner == Some(member.id),
-                        has_password: false,
+                        has_password: with_password.contains(&member.id),
                     };
                     (place, MemberOutput::of(&member, standing))
                 })
@@ -400,6 +386,7 @@ async fn set(
         if settings.email != before.email {
             // Whoever reads the member's mail can be the member.
             check_holds_as_much(tx, acting, &member)?;
+            credential_links::revoke_all(tx, acting.tenant, id)?;
         }
         members::update(tx, acting.tenant, id, &settings).map_err(conflict)?;
         let event = Event::new(acting.tenant, Action::MemberUpdated, Target::Member(id))

@@ -7,11 +7,10 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use grantor_domain::audit::{Action, Event, Target};
+
 use grantor_domain::ids::{MemberId, TenantId};
 use grantor_keys::{Entropy, Keyring, SealContext};
 use grantor_storage::{Change, ChangeTx, idempotency};
-use serde_json::json;
 use uuid::Uuid;
 
 use crate::answer::{Answer, KeptAnswer};
@@ -128,11 +127,7 @@ impl Repeat {
         let answer = Ok(Answer::again(answer));
         Ok(Some(match shows {
             None => Change::Nothing(answer),
-            Some((tenant, client, secret)) => {
-                let event = Event::new(tenant, Action::SecretShown, Target::Secret(secret))
-                    .after(json!({ "client_id": client, "again": true }));
-                Change::made(answer, event)
-            }
+            Some(shown) => Change::made(answer, shown.again()),
         }))
     }
 

@@ -79,6 +79,13 @@ words! {
         /// An operator.
         Operator = "operator",
     }
+    /// How a link gets to its member.
+    LinkDelivery {
+        /// By mail to the member's address.
+        Mail = "mail",
+        /// It is shown in the answer, to be handed over.
+        Show = "show",
+    }
     /// Whether a member may sign in and act.
     MemberStatus {
         /// They may.

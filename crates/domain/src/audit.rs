@@ -218,6 +218,10 @@ actions! {
     MemberInvited = "member.invited";
     /// A link was made by which a member sets a new password.
     PasswordResetOffered = "member.password_reset_offered";
+    /// Every link of a member was revoked.
+    LinksRevoked = "member.links_revoked";
+    /// A link was shown to the caller.
+    LinkShown = "member.link_shown";
     /// A member set their password by a link, or an administrator set it.
     PasswordSet = "member.password_set";
     /// A role was made.
@@ -273,7 +277,11 @@ impl Action {
     pub const fn is_on_the_feed(self) -> bool {
         !matches!(
             self,
-            Self::SecretShown | Self::SealedAnew | Self::PersonErased | Self::AccessRefused
+            Self::SecretShown
+                | Self::LinkShown
+                | Self::SealedAnew
+                | Self::PersonErased
+                | Self::AccessRefused
         )
     }
 }

@@ -1,6 +1,8 @@
 //! By what members prove who they are: a password, so far. Apart from the members, so that nothing that reads those
 //! comes across it.
 
+use std::collections::HashSet;
+
 use diesel::prelude::*;
 use grantor_domain::ids::{MemberId, TenantId};
 use grantor_keys::PasswordVerifier;
@@ -9,6 +11,7 @@ use crate::credential_links;
 use crate::error::StorageError;
 use crate::schema::{authenticators, suspensions};
 use crate::transaction::{ChangeTx, Reads, Subject};
+use uuid::Uuid;
 
 const PASSWORD: &str = "password";
 
@@ -67,6 +70,22 @@ pub fn password_of(
         .first(tx.connection())
         .optional()?;
     Ok(stored.map(PasswordVerifier::from_stored))
+}
+
+/// Those of these members who have a password.
+pub fn with_password(
+    tx: &mut impl Reads,
+    tenant: TenantId,
+    of: impl Iterator<Item = MemberId>,
+) -> Result<HashSet<MemberId>, StorageError> {
+    let of: Vec<Uuid> = of.map(MemberId::uuid).collect();
+    let found: Vec<Uuid> = authenticators::table
+        .filter(authenticators::tenant_id.eq(tenant.uuid()))
+        .filter(authenticators::member_id.eq_any(of))
+        .filter(authenticators::kind.eq(PASSWORD))
+        .select(authenticators::member_id)
+        .load(tx.connection())?;
+    Ok(found.into_iter().map(MemberId::from_uuid).collect())
 }
 
 /// Whether a member has a password.

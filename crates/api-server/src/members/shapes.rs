@@ -21,17 +21,17 @@ use crate::words::MemberStatus;
 pub struct MemberInput {
     /// Their name.
     #[schema(example = "A new colleague", min_length = 1, max_length = 100)]
-    name: String,
+    pub(super) name: String,
     /// Their mail address; in one tenant no two members have the same. Another address ends every link that was
     /// sent to the one before.
     #[schema(example = "colleague@acme.example", format = Email, max_length = 254)]
-    email: String,
+    pub(super) email: String,
     /// Where they live in the tree; the root organization unless told otherwise.
     #[schema(
         example = "org_01kb2q3r4s5t6v7w8x9y0z1a2b",
         pattern = "^org_[0-7][0-9a-hjkmnp-tv-z]{25}$"
     )]
-    organization_id: Option<String>,
+    pub(super) organization_id: Option<String>,
 }
 
 impl MemberInput {

@@ -19,6 +19,15 @@ pub(crate) fn id_pattern(name: &str) -> (&'static str, &'static str) {
             "The organization's id.",
         ),
         "client" => ("^cli_[0-7][0-9a-hjkmnp-tv-z]{25}$", "The client's id."),
+        "member" => ("^mem_[0-7][0-9a-hjkmnp-tv-z]{25}$", "The member's id."),
+        "role" => (
+            "^(owner|admin|developer|support|member|operator|rol_[0-7][0-9a-hjkmnp-tv-z]{25})$",
+            "The role's id; of one that every tenant has, its name.",
+        ),
+        "role_assignment" => (
+            "^ras_[0-7][0-9a-hjkmnp-tv-z]{25}$",
+            "The id by which the member holds the role.",
+        ),
         "event" => ("^aud_[0-7][0-9a-hjkmnp-tv-z]{25}$", "The event's id."),
         "resource_server" => (
             "^rsv_[0-7][0-9a-hjkmnp-tv-z]{25}$",

@@ -2,8 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use grantor_domain::client::{Client, OwnerContact};
+use grantor_domain::member::Member;
+use grantor_domain::settings::SupportContact;
 use grantor_domain::tenant::Tenant;
-use grantor_domain::text::Reason;
+use grantor_domain::text::{OrganizationName, Reason};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -97,6 +99,51 @@ impl Letter {
         )
     }
 
+    /// Invites a member to set their first password.
+    pub fn invitation(
+        member: &Member,
+        tenant: &OrganizationName,
+        contact: Option<&SupportContact>,
+        url: &str,
+        until: DateTime<Utc>,
+    ) -> Self {
+        let text = format!(
+            "You were made a member of {tenant}. Choose a password here:\n\n    {url}\n\nThe link works once, until {}. \
+             Whoever has it can come in as you: don't hand it on.\n\n{}",
+            when(until),
+            questions(contact),
+        );
+        Self::to_member(member, format!("You are invited to {tenant}"), text)
+    }
+
+    /// Lets a member set a new password.
+    pub fn password_reset(
+        member: &Member,
+        tenant: &OrganizationName,
+        contact: Option<&SupportContact>,
+        url: &str,
+        until: DateTime<Utc>,
+    ) -> Self {
+        let text = format!(
+            "An administrator of {tenant} lets you choose a new password. Do so here:\n\n    {url}\n\nThe link works \
+             once, until {}. Until you use it, the password you have goes on working. Whoever has the link can come in \
+             as you: don't hand it on.\n\n{}",
+            when(until),
+            questions(contact),
+        );
+        Self::to_member(member, format!("Your password at {tenant}"), text)
+    }
+
+    fn to_member(member: &Member, subject: String, text: String) -> Self {
+        let settings = &member.settings;
+        Self {
+            to_name: Some(settings.name.to_string()),
+            to: settings.email.to_string(),
+            subject,
+            text,
+        }
+    }
+
     fn to(contact: &OwnerContact, subject: String, text: String) -> Self {
         Self {
             to_name: contact.name.as_ref().map(ToString::to_string),
@@ -119,4 +166,23 @@ impl Letter {
 /// A reason as it stands in a letter, each line as far in as the first.
 fn indented(reason: &Reason) -> String {
     reason.as_str().replace('\n', "\n    ")
+}
+
+/// A time as people read it.
+fn when(at: DateTime<Utc>) -> String {
+    at.format("%-d %B %Y, %H:%M UTC").to_string()
+}
+
+/// Whom to turn to.
+fn questions(contact: Option<&SupportContact>) -> String {
+    match contact {
+        Some(SupportContact {
+            name: Some(name),
+            email,
+        }) => format!("If you have questions, write to {name} <{email}>.\n"),
+        Some(SupportContact { name: None, email }) => {
+            format!("If you have questions, write to {email}.\n")
+        }
+        None => "If you did not expect this, you need not do anything.\n".to_owned(),
+    }
 }
