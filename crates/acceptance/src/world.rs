@@ -224,7 +224,8 @@ impl World {
         Self::bearer(&self.token(
             &self.platform_id,
             &self.operator,
-            "grantor:tenants.create grantor:tenants.read",
+            "grantor:tenants.create grantor:tenants.read grantor:tenants.write grantor:tenants.suspend \
+             grantor:tenants.delete",
         ))
     }
 

@@ -3,9 +3,10 @@
 mod shapes;
 
 use grantor_domain::audit::{Action, Event, Target};
+use grantor_domain::ids::TenantId;
 use grantor_domain::permission::Permission;
 use grantor_storage::settings::StoredSettings;
-use grantor_storage::{Change, settings};
+use grantor_storage::{Change, Reads, StorageError, quotas, settings};
 
 use self::shapes::{SettingsInput, SettingsOutput, for_the_log};
 use crate::answer::Answer;
@@ -23,11 +24,13 @@ pub fn operations() -> Vec<Operation> {
             .about(
                 Tag::Tenants,
                 "Read the settings",
-                "What the tenant sets for itself, and the defaults where it has set nothing.",
+                "What the tenant sets for itself, and the defaults where it has set nothing. Besides, how much of each \
+                 kind it may have, which operators decide, and how much it has.",
             )
             .needs(Permission::SettingsRead)
             .answers::<SettingsOutput>(Success::Ok)
             .tagged()
+            .live()
             .by(read),
         Operation::patch("updateSettings", SETTINGS)
             .about(
@@ -58,15 +61,31 @@ pub fn operations() -> Vec<Operation> {
     ]
 }
 
-fn show(stored: &StoredSettings) -> Result<Answer<SettingsOutput>, Problem> {
-    Ok(Answer::ok(&SettingsOutput::from(stored))?.tagged(stored.revision))
+/// The settings as they stand, with what the tenant may have and has.
+fn shown(
+    tx: &mut impl Reads,
+    tenant: TenantId,
+    stored: &StoredSettings,
+) -> Result<SettingsOutput, StorageError> {
+    Ok(SettingsOutput::new(
+        stored,
+        &quotas::find(tx, tenant)?,
+        &quotas::usage(tx, tenant)?,
+    ))
+}
+
+fn answer(shown: &SettingsOutput) -> Result<Answer<SettingsOutput>, Problem> {
+    Ok(Answer::ok(shown)?.tagged(shown.revision()))
 }
 
 async fn read(call: Call) -> Result<Answer<SettingsOutput>, Problem> {
-    let stored = call
-        .read(move |tx, acting| Ok(settings::find_stored(tx, acting.tenant)?))
+    let found = call
+        .read(move |tx, acting| {
+            let stored = settings::find_stored(tx, acting.tenant)?;
+            Ok(shown(tx, acting.tenant, &stored)?)
+        })
         .await?;
-    show(&stored)
+    answer(&found)
 }
 
 async fn update(
@@ -95,18 +114,17 @@ async fn set(
         let stored = settings::find_for_change(tx, tenant)?;
         acting.condition.check(stored.revision)?;
         let before = &stored.settings;
-        let after = wanted(&before.into(), &(&stored).into())?.verified()?;
+        let present = shown(tx, tenant, &stored)?;
+        let after = wanted(&before.into(), &present)?.verified()?;
         if after == *before {
-            return Ok(Change::Nothing(show(&stored)?));
+            return Ok(Change::Nothing(answer(&present)?));
         }
         settings::update(tx, tenant, &after, stored.revision)?;
         let event = Event::new(tenant, Action::SettingsUpdated, Target::Tenant(tenant))
             .before(for_the_log(before))
             .after(for_the_log(&after));
-        Ok(Change::made(
-            show(&settings::find_stored(tx, tenant)?)?,
-            event,
-        ))
+        let stored = settings::find_stored(tx, tenant)?;
+        Ok(Change::made(answer(&shown(tx, tenant, &stored)?)?, event))
     })
     .await
 }

@@ -2,6 +2,7 @@
 
 pub mod prepared;
 pub mod purge;
+mod quotas;
 mod shapes;
 mod standing;
 
@@ -120,6 +121,7 @@ pub fn operations() -> Vec<Operation> {
     ]
     .into_iter()
     .chain(standing::operations())
+    .chain(quotas::operations())
     .collect()
 }
 

@@ -113,8 +113,8 @@ bounded! {
 /// The longest address of a page that is accepted, in bytes.
 const PAGE_LIMIT: usize = 1024;
 
-/// The address of a tenant's own page on which members set a password. A link's secret is put behind it as a
-/// fragment, so it has none of its own.
+/// The address of a tenant's own page on which members set a password. A link's token is put behind it
+/// as `?token=…`, so it has neither query nor fragment of its own.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CredentialPage(String);
 

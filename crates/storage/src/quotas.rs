@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::error::StorageError;
 use crate::schema::{tenant_quotas, tenant_usage};
 use crate::stored;
-use crate::transaction::{ChangeTx, Connected as _, Reads};
+use crate::transaction::{ChangeTx, Connected as _, Reads, Subject};
 
 /// Why something can't be made.
 #[derive(Debug, Error)]
@@ -56,6 +56,32 @@ pub fn find(tx: &mut impl Reads, tenant: TenantId) -> Result<Quotas, StorageErro
         }
     }
     Ok(quotas)
+}
+
+/// Decides how many of each kind a tenant may have.
+pub fn update(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    quotas: &Quotas,
+) -> Result<(), StorageError> {
+    let column = |counted| {
+        let limit = quotas.decided(counted).map(i32::try_from).transpose();
+        limit.map_err(|_| StorageError::corrupt("quota", format!("{counted:?}")))
+    };
+    let row = (
+        tenant_quotas::organizations.eq(column(Counted::Organizations)?),
+        tenant_quotas::members.eq(column(Counted::Members)?),
+        tenant_quotas::clients.eq(column(Counted::Clients)?),
+        tenant_quotas::resource_servers.eq(column(Counted::ResourceServers)?),
+        tenant_quotas::roles.eq(column(Counted::Roles)?),
+    );
+    diesel::insert_into(tenant_quotas::table)
+        .values((tenant_quotas::tenant_id.eq(tenant.uuid()), row))
+        .on_conflict(tenant_quotas::tenant_id)
+        .do_update()
+        .set(row)
+        .execute(tx.touching(tenant, Subject::Tenant(tenant))?)?;
+    Ok(())
 }
 
 /// How many of each kind a tenant has.

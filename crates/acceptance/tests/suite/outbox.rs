@@ -20,17 +20,17 @@ use crate::outages::site::{until, wait_for};
 const REASON: &str = "It hammers the orders API";
 
 /// A folder for mails that is gone with the test.
-struct MailFolder(PathBuf);
+pub(crate) struct MailFolder(PathBuf);
 
 impl MailFolder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::SeqCst);
         let name = format!("grantor-outbox-{}-{count}", std::process::id());
         Self(std::env::temp_dir().join(name))
     }
 
-    fn settings(&self) -> ServerSettings {
+    pub(crate) fn settings(&self) -> ServerSettings {
         ServerSettings {
             mail_folder: Some(self.0.clone()),
             ..ServerSettings::default()
@@ -49,7 +49,7 @@ impl MailFolder {
             .collect()
     }
 
-    fn until(&self, count: usize) -> Vec<String> {
+    pub(crate) fn until(&self, count: usize) -> Vec<String> {
         until("the mails are there", || self.mails().len() >= count);
         let mails = self.mails();
         assert_eq!(mails.len(), count);

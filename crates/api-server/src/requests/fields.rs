@@ -32,6 +32,11 @@ impl Fields {
         self.faults.push(FieldFault::pointer(pointer, detail));
     }
 
+    /// Whether nothing is at fault.
+    pub fn is_empty(&self) -> bool {
+        self.faults.is_empty()
+    }
+
     /// The problem that the faults amount to.
     pub fn into_problem(self) -> Problem {
         Problem::InvalidFields(self.faults)

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use grantor_domain::audit::Person;
 use grantor_domain::lifetime::AccessTokenLifetime;
+use grantor_domain::quota::{Counted, Quotas, Usage};
 use grantor_domain::settings::{
     CredentialPage, DefaultAccessTokenLifetime, InvitationLifetime, PasswordMinLength,
     PasswordResetLifetime, SupportContact, TenantSettings,
@@ -180,15 +181,57 @@ pub struct SettingsOutput {
     updated_at: Option<DateTime<Utc>>,
     /// Counts their changes; 0 while nothing was set.
     revision: i64,
+    /// How many of each kind the tenant may have. Operators decide that.
+    quotas: Amounts,
+    /// How many of each kind it has.
+    usage: Amounts,
 }
 
-impl From<&StoredSettings> for SettingsOutput {
-    fn from(stored: &StoredSettings) -> Self {
+/// So many of each kind.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Amounts {
+    /// Organizations, the root among them.
+    #[schema(example = 12)]
+    organizations: i64,
+    /// Members.
+    #[schema(example = 340)]
+    members: i64,
+    /// Clients.
+    #[schema(example = 25)]
+    clients: i64,
+    /// The tenant's own resource servers.
+    #[schema(example = 3)]
+    resource_servers: i64,
+    /// Roles of its own.
+    #[schema(example = 2)]
+    roles: i64,
+}
+
+impl SettingsOutput {
+    pub(super) fn new(stored: &StoredSettings, quotas: &Quotas, usage: &Usage) -> Self {
         Self {
             settings: (&stored.settings).into(),
             updated_at: stored.updated_at,
             revision: stored.revision,
+            quotas: Amounts {
+                organizations: quotas.limit(Counted::Organizations),
+                members: quotas.limit(Counted::Members),
+                clients: quotas.limit(Counted::Clients),
+                resource_servers: quotas.limit(Counted::ResourceServers),
+                roles: quotas.limit(Counted::Roles),
+            },
+            usage: Amounts {
+                organizations: usage.organizations,
+                members: usage.members,
+                clients: usage.clients,
+                resource_servers: usage.resource_servers,
+                roles: usage.roles,
+            },
         }
+    }
+
+    pub(super) fn revision(&self) -> i64 {
+        self.revision
     }
 }
 
