@@ -142,7 +142,11 @@ pub enum NotRedeemed {
 
 impl From<StorageError> for NotRedeemed {
     fn from(error: StorageError) -> Self {
-        Self::Failed(error.into())
+        match error {
+            // It was suspended after the link was found good.
+            StorageError::Suspended { .. } => Self::NotGood,
+            other => Self::Failed(other.into()),
+        }
     }
 }
 
@@ -306,6 +310,13 @@ mod tests {
         let printed = format!("{link:?} {redemption:?}");
         assert!(!printed.contains(link.token().split_at(10).1), "{printed}");
         assert!(!printed.contains("a password"), "{printed}");
+    }
+
+    #[test]
+    fn tenant_2_a_tenant_that_is_suspended_meanwhile_is_told_as_any_other_reason() {
+        let tenant = TenantId::from_uuid(Uuid::from_u128(1));
+        let told = NotRedeemed::from(StorageError::Suspended { tenant });
+        assert!(matches!(told, NotRedeemed::NotGood));
     }
 
     #[test]
