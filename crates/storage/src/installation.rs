@@ -99,7 +99,7 @@ pub fn check_fitness(url: &str) -> Result<(), UnfitDatabase> {
         "SELECT rolname::text AS role, rolsuper AS superuser, EXISTS (SELECT FROM pg_roles taken WHERE (taken.rolsuper OR taken.rolbypassrls) \
                         AND pg_has_role(taken.oid, 'MEMBER')) AS bypasses, \
                 coalesce((SELECT pg_has_role(nspowner, 'MEMBER') FROM pg_namespace WHERE nspname = 'grantor'), false) AS owns, \
-                EXISTS (SELECT FROM pg_roles taken WHERE rolname IN ('grantor_feed', 'grantor_erasure') \
+                EXISTS (SELECT FROM pg_roles taken WHERE rolname IN ('grantor_feed', 'grantor_erasure', 'grantor_purge') \
                         AND pg_has_role(taken.oid, 'MEMBER')) AS writes_history, \
                 EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace \
                         WHERE nspname = 'grantor' AND relname = '__diesel_schema_migrations') \

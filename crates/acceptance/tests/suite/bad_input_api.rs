@@ -784,7 +784,10 @@ fn a_method_that_is_not_offered_is_405_with_those_that_are() {
     let scene = Scene::new();
     for (path, allowed) in [
         ("/v1/tenants".to_owned(), "GET, POST"),
-        (format!("/v1/tenants/{}", scene.tenant.id), "DELETE, GET, PATCH"),
+        (
+            format!("/v1/tenants/{}", scene.tenant.id),
+            "DELETE, GET, PATCH",
+        ),
         (
             format!("/v1/tenants/{}/clients", scene.tenant.id),
             "GET, POST",

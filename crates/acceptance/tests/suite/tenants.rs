@@ -571,7 +571,8 @@ fn tenants_are_found_by_state_and_name_and_sorted_by_name() {
     assert_eq!(list("status=active&name=Alps").0, [""; 0]);
     let mut all = Vec::new();
     let mut query = "name=Alp&sort=name&limit=1".to_owned();
-    while let (names, next) = list(&query) {
+    loop {
+        let (names, next) = list(&query);
         all.extend(names);
         let Some(next) = next else { break };
         query = format!("name=Alp&sort=name&limit=1&cursor={next}");
@@ -672,8 +673,8 @@ fn a_deleted_tenant_answers_everywhere_like_one_that_never_existed() {
     // Neither its issuer nor its name's tenant comes back.
     let new = world.tenant("Acme");
     let body = json!({ "issuer": tenant.issuer });
-    let taken = acme.operate(&world.replica, "PATCH", &new.id, &[], &body);
-    assert_eq!(taken.status, 409, "{}", taken.body);
+    let refused = acme.operate(&world.replica, "PATCH", &new.id, &[], &body);
+    assert_eq!(refused.status, 409, "{}", refused.body);
 }
 
 #[test]
