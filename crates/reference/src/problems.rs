@@ -107,8 +107,9 @@ mod tests {
     use super::{CODES, INDEX, problem_index, problem_page, served_at, source};
 
     /// The statuses that the codes have.
-    const STATUSES: [u16; 18] = [
-        400, 400, 400, 401, 403, 404, 405, 409, 410, 412, 413, 415, 422, 422, 422, 429, 500, 503,
+    const STATUSES: [u16; 22] = [
+        400, 400, 400, 401, 403, 404, 405, 409, 409, 409, 409, 409, 410, 412, 413, 415, 422, 422,
+        422, 429, 500, 503,
     ];
 
     fn sources() -> impl Iterator<Item = (&'static str, u16, &'static str)> {
