@@ -61,7 +61,7 @@ pub fn operations() -> Vec<Operation> {
                  is disabled changes nothing.",
             )
             .needs(Permission::ClientsDisable)
-            .open_to_platform_support()
+            .open_to_operators(Permission::PlatformSupport)
             .urgent()
             .conditional()
             .takes::<OptionalJson<DisableInput>>()
@@ -77,7 +77,7 @@ pub fn operations() -> Vec<Operation> {
                  stays, and an operator ends that one alone. Enabling what is not disabled changes nothing.",
             )
             .needs(Permission::ClientsDisable)
-            .open_to_platform_support()
+            .open_to_operators(Permission::PlatformSupport)
             .conditional()
             .answers::<ClientOutput>(Success::Ok)
             .tagged()

@@ -69,14 +69,14 @@ pub fn operations() -> Vec<Operation> {
         Operation::get("listClients", CLIENTS)
             .about(Tag::Clients, "List clients", "Those that you may see.")
             .needs(Permission::ClientsRead)
-            .open_to_platform_support()
+            .open_to_operators(Permission::PlatformSupport)
             .lists(LIST)
             .answers::<Page<ClientOutput>>(Success::Ok)
             .by(list),
         Operation::get("readClient", CLIENT)
             .about(Tag::Clients, "Read a client", "Every setting, and never a secret.")
             .needs(Permission::ClientsRead)
-            .open_to_platform_support()
+            .open_to_operators(Permission::PlatformSupport)
             .answers::<ClientOutput>(Success::Ok)
             .tagged()
             .by(read),

@@ -282,9 +282,9 @@ impl Gate<'_> {
         let own = self.caller.tenant;
         let tenant = named.unwrap_or(own);
         // role_2: whoever supports the platform sees and deactivates clients in any tenant.
-        if facts.open_to_platform_support
+        if let Some(permission) = facts.open_to_operators
             && tenant != own
-            && self.caller.holds(Permission::PlatformSupport).is_ok()
+            && self.caller.holds(permission).is_ok()
         {
             return Ok(tenant);
         }

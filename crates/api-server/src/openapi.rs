@@ -111,8 +111,8 @@ fn describe(facts: &Facts) -> Value {
         put("security", json!([{ "bearer": [permission.scope_name()] }]));
         put("x-permission", json!(permission.as_str()));
     }
-    if facts.open_to_platform_support {
-        put("x-platform-support", json!(true));
+    if let Some(permission) = facts.open_to_operators {
+        put("x-operators-permission", json!(permission.as_str()));
     }
     if !facts.records.is_empty() {
         let actions: Vec<_> = facts.records.iter().map(|action| action.as_str()).collect();
@@ -159,12 +159,14 @@ fn description(facts: &Facts) -> String {
                 .to_owned()
         }
     };
-    let support = if facts.open_to_platform_support {
-        " Operators with the permission `platform.support` may do it in any tenant."
-    } else {
-        ""
+    let operators = match facts.open_to_operators {
+        Some(permission) => format!(
+            " Operators with the permission `{}` may do it in any tenant.",
+            permission.as_str()
+        ),
+        None => String::new(),
     };
-    format!("{} {needs}{support}", facts.description)
+    format!("{} {needs}{operators}", facts.description)
 }
 
 #[cfg(test)]

@@ -198,8 +198,8 @@ pub struct Facts {
     pub tagged: bool,
     /// Whether its answer tells besides of what changes without that state, and so is always given whole.
     pub live: bool,
-    /// Whether operators with the permission `platform.support` may do it in any tenant (`role_2`).
-    pub open_to_platform_support: bool,
+    /// With which permission operators may do it in any tenant beside their own (`role_2`).
+    pub open_to_operators: Option<Permission>,
     /// Further parameters of its query.
     pub query: &'static [QueryParameter],
     /// How its list is filtered and sorted.
@@ -294,7 +294,7 @@ impl Draft<NoBody, ()> {
                 streams: false,
                 tagged: false,
                 live: false,
-                open_to_platform_support: false,
+                open_to_operators: None,
                 query: &[],
                 list: None,
                 body: None,
@@ -361,10 +361,10 @@ impl<B, A> Draft<B, A> {
         self.with(|facts| facts.needs = Needs::KnownCaller)
     }
 
-    /// Operators with the permission `platform.support` may do it in any tenant.
+    /// Operators with this permission may do it in any tenant.
     #[must_use]
-    pub fn open_to_platform_support(self) -> Self {
-        self.with(|facts| facts.open_to_platform_support = true)
+    pub fn open_to_operators(self, permission: Permission) -> Self {
+        self.with(|facts| facts.open_to_operators = Some(permission))
     }
 
     /// It stops something, and goes through however crowded the connections are.

@@ -5,7 +5,7 @@ use grantor_domain::ids::MemberId;
 use grantor_domain::permission::Permission;
 use grantor_domain::role::{BuiltInRole, RoleReference};
 use grantor_storage::role_assignments::{self, Holder};
-use grantor_storage::{Change, ChangeTx, members, root_owner as root_owners};
+use grantor_storage::{Change, ChangeTx, members, root_owner as root_owners, tenants};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -58,6 +58,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 "Every tenant has exactly one: an owner whom nobody can disable, delete or demote.",
             )
             .needs_over_whole_tenant(Permission::MembersRead)
+            .open_to_operators(Permission::TenantsRead)
             .answers::<RootOwnerOutput>(Success::Ok)
             .by(read),
         Operation::put("handOverRootOwnership", ROOT_OWNER)
@@ -65,9 +66,10 @@ pub(super) fn operations() -> Vec<Operation> {
                 Tag::Members,
                 "Hand the root ownership over",
                 "Makes another active owner the root owner. The root owner does it, through a client that acts for \
-                 them. Who was it remains an owner.",
+                 them; or an operator, for one who is gone. Who was it remains an owner.",
             )
             .needs_over_whole_tenant(Permission::RolesAssign)
+            .open_to_operators(Permission::TenantsWrite)
             .takes::<Json<RootOwnerInput>>()
             .answers::<RootOwnerOutput>(Success::Ok)
             .records(&[Action::RootOwnerChanged])
@@ -76,8 +78,12 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 async fn read(call: Call) -> Result<Answer<RootOwnerOutput>, Problem> {
+    let scope = call.scope();
     let owner = call
-        .read(|tx, acting| Ok(root_owners::find(tx, acting.tenant)?))
+        .read_in(scope, |tx, acting| {
+            tenants::find(tx, acting.tenant)?.ok_or(Problem::NotFound)?;
+            Ok(root_owners::find(tx, acting.tenant)?)
+        })
         .await?;
     Answer::ok(&owner.into())
 }
@@ -95,7 +101,8 @@ async fn hand_over(
     let Some(heir) = parsed else {
         return Err(fields.into_problem());
     };
-    call.change(move |tx, acting| {
+    let scope = call.scope();
+    call.change_in(scope, move |tx, acting| {
         let former = root_owners::lock(tx, acting.tenant)?;
         check_may(acting, former)?;
         if former == Some(heir) {
@@ -103,14 +110,13 @@ async fn hand_over(
         }
         check_heir(tx, acting, heir)?;
         root_owners::set(tx, acting.tenant, former, heir)?;
-        let event = Event::new(
-            acting.tenant,
-            Action::RootOwnerChanged,
-            Target::Tenant(acting.tenant),
-        )
-        .before(json!({ "root_owner_id": former }))
-        .after(json!({ "root_owner_id": heir }));
-        Ok(Change::made(Answer::ok(&Some(heir).into())?, event))
+        let events = acting.in_logs(|log| {
+            let target = Target::Tenant(acting.tenant);
+            Event::new(log, Action::RootOwnerChanged, target)
+                .before(json!({ "root_owner_id": former }))
+                .after(json!({ "root_owner_id": heir }))
+        });
+        Ok(Change::made(Answer::ok(&Some(heir).into())?, events))
     })
     .await
 }
