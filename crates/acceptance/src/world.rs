@@ -11,7 +11,7 @@ use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::ids::{ClientId, ResourceServerId, TenantId};
 use grantor_domain::lifetime::AccessTokenLifetime;
 use grantor_domain::resource_server::{
-    PrivateServerKey, ResourceServer, ServerIdentifier, Verification,
+    ResourceServer, ScopeFacts, ServerIdentifier, ServerKey, TokenFormat, Verification,
 };
 use grantor_domain::text::{Description, OrganizationName};
 use grantor_keys::Entropy;
@@ -225,7 +225,7 @@ impl World {
             &self.platform_id,
             &self.operator,
             "grantor:tenants.create grantor:tenants.read grantor:tenants.write grantor:tenants.suspend \
-             grantor:tenants.delete",
+             grantor:tenants.delete grantor:platform_resource_servers.write",
         ))
     }
 
@@ -307,16 +307,17 @@ impl World {
     ) {
         let id: TenantId = tenant.id.parse().expect("a tenant's id");
         let scope = |name: &str| ScopeToken::parse(name).expect("a scope");
-        let nothing = Description::parse("").expect("a description");
+        let nothing = ScopeFacts::described(Description::parse("").expect("a description"));
         let server = ResourceServer {
             id: builders::id_at::<ResourceServerId>(
                 self.now(),
                 self.entropy.as_ref() as &dyn Entropy,
             ),
-            key: PrivateServerKey::parse("orders.api").expect("a key"),
+            key: ServerKey::private("orders.api").expect("a key"),
             identifier: ServerIdentifier::parse("https://orders.example").expect("an identifier"),
             name: OrganizationName::parse("Orders").expect("a name"),
             verification,
+            token_format: TokenFormat::Jwt,
             lifetime_cap,
             scopes: [
                 (scope("orders.api:read"), nothing.clone()),

@@ -315,7 +315,7 @@ async fn delete(call: Call) -> Result<Answer<()>, Problem> {
     .await
 }
 
-/// Demands that the scopes that a client gets exist, and that the caller holds what they stand for where the
+/// Demands that the scopes that a client newly gets exist and are not deprecated, and that the caller holds what they stand for where the
 /// client lives.
 fn check_scopes(
     tx: &mut ChangeTx<'_>,
@@ -335,7 +335,7 @@ fn check_scopes(
     };
     let problem = refused_scope(asked, &refusal);
     Err(match refusal {
-        ScopeRefusal::Unknown(_) => Stop::Problem(problem),
+        ScopeRefusal::Unknown(_) | ScopeRefusal::Deprecated(_) => Stop::Problem(problem),
         // audit_1: this one is a refusal of somebody who is known.
         ScopeRefusal::NotHeld(scope) => {
             let why = json!({ "scope_not_held": scope });
@@ -347,7 +347,9 @@ fn check_scopes(
 
 /// Points at the scope as it was sent: the set that is stored has another order.
 fn refused_scope(asked: &[String], refusal: &ScopeRefusal) -> Problem {
-    let (ScopeRefusal::Unknown(scope) | ScopeRefusal::NotHeld(scope)) = refusal;
+    let (ScopeRefusal::Unknown(scope)
+    | ScopeRefusal::Deprecated(scope)
+    | ScopeRefusal::NotHeld(scope)) = refusal;
     let index = asked
         .iter()
         .position(|text| text == scope.as_str())

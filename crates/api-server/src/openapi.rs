@@ -149,6 +149,10 @@ fn description(facts: &Facts) -> String {
             "Needs the permission `{}` over the root organization.",
             permission.as_str()
         ),
+        Needs::OnPlatform(permission) if !permission.is_for_operators() => format!(
+            "Needs the permission `{}` in any tenant.",
+            permission.as_str()
+        ),
         Needs::OnPlatform(permission) | Needs::OnAnyTenant(permission) => format!(
             "Needs the permission `{}`, which operators alone hold.",
             permission.as_str()

@@ -23,7 +23,8 @@ pub enum Needs {
     InTenant(Permission),
     /// The same over the root organization: for what tells of the whole tenant.
     OverWholeTenant(Permission),
-    /// A permission that operators alone hold; no tenant is named.
+    /// A permission in the caller's own tenant, for what is of the platform; no tenant is named. Mostly operators
+    /// alone hold it.
     OnPlatform(Permission),
     /// A permission of operators, for any tenant that the path names.
     OnAnyTenant(Permission),
@@ -120,7 +121,9 @@ impl Tag {
             Self::Roles => "Named sets of permissions: those that every tenant has, and its own.",
             Self::Clients => "What holds OAuth credentials in a tenant.",
             Self::Secrets => "The credentials of confidential clients.",
-            Self::ResourceServers => "The tenant's own APIs, and the scopes of their tokens.",
+            Self::ResourceServers => {
+                "The APIs whose tokens are issued, a tenant's own and platform-wide ones, and the scopes of their tokens."
+            }
             Self::Bulk => "Many operations in one request, each with a result of its own.",
             Self::Changes => "What has changed, in the order in which it was committed.",
             Self::Audit => "The log of record: who did what, on what, from where.",
@@ -343,7 +346,7 @@ impl<B, A> Draft<B, A> {
         self.with(|facts| facts.needs = Needs::OverWholeTenant(permission))
     }
 
-    /// The permission of operators that it needs.
+    /// The permission that it needs, held in whichever tenant is the caller's own.
     #[must_use]
     pub fn needs_on_platform(self, permission: Permission) -> Self {
         self.with(|facts| facts.needs = Needs::OnPlatform(permission))

@@ -15,6 +15,11 @@ macro_rules! words {
         impl $name {
             /// All the words.
             pub const WORDS: &[&str] = &[$($word),*];
+
+            /// The word.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),* }
+            }
         }
 
         impl<'de> Deserialize<'de> for $name {
@@ -107,6 +112,24 @@ words! {
         /// It verifies signatures alone: a pause is seen when the token expires, in 10 minutes at most.
         Signature = "signature",
     }
+    /// What the tokens of a resource server look like.
+    TokenFormat {
+        /// Signed (RFC 9068): it can be read.
+        Jwt = "jwt",
+        /// Random: it tells nothing.
+        Opaque = "opaque",
+    }
+    /// Whose a scope is.
+    ScopeKind {
+        /// OpenID Connect's: it tells of a member.
+        Oidc = "oidc",
+        /// The management API's.
+        Management = "management",
+        /// A platform-wide resource server's.
+        Platform = "platform",
+        /// A resource server's of the tenant's own.
+        Private = "private",
+    }
 }
 
 macro_rules! from_domain {
@@ -129,6 +152,7 @@ from_domain! {
     MemberStatus from member::MemberStatus { Active, Disabled }
     TenantStatus from tenant::TenantStatus { Active, Suspended }
     Verification from resource_server::Verification { Introspection, Signature }
+    TokenFormat from resource_server::TokenFormat { Jwt, Opaque }
 }
 
 impl From<Verification> for resource_server::Verification {
@@ -136,6 +160,15 @@ impl From<Verification> for resource_server::Verification {
         match word {
             Verification::Introspection => Self::Introspection,
             Verification::Signature => Self::Signature,
+        }
+    }
+}
+
+impl From<TokenFormat> for resource_server::TokenFormat {
+    fn from(word: TokenFormat) -> Self {
+        match word {
+            TokenFormat::Jwt => Self::Jwt,
+            TokenFormat::Opaque => Self::Opaque,
         }
     }
 }

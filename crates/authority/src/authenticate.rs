@@ -29,7 +29,7 @@ pub(crate) fn authenticate_client(
     presented: &PresentedCredentials,
     now: DateTime<Utc>,
 ) -> Result<Authenticated, Refusal> {
-    let position = tokens::position(tx, tenant)?;
+    let position = tokens::position(tx)?;
     let tenant = tenants::find(tx, tenant)?.ok_or(Refusal::NoSuchTenant)?;
     let id: Option<ClientId> = presented.client_id.parse().ok();
     let client = clients::find(

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use grantor_domain::ids::TenantId;
+use grantor_domain::resource_server::Catalogue;
 use grantor_domain::tenant::Tenant;
 use grantor_domain::token::AccessToken;
 use grantor_protocol::scope::Scopes;
@@ -25,9 +26,10 @@ pub struct Introspected {
 }
 
 /// Looks a token up and decides whether it is good, within one transaction of its tenant.
-fn check_token(
+pub(crate) fn check_token(
     tx: &mut ReadTx<'_>,
     tenant: &Tenant,
+    catalogue: &Catalogue,
     located: TokenKey,
     presented: &str,
     now: DateTime<Utc>,
@@ -39,8 +41,9 @@ fn check_token(
         return Ok(None);
     };
     let client = clients::find(tx, tenant.id, located.client)?;
+    // token_8: a scope that doesn't exist any more is allowed to nobody.
     let allowed_now = client
-        .map(|client| client.settings.allowed_scopes)
+        .map(|client| catalogue.existing(&client.settings.allowed_scopes))
         .unwrap_or_default();
     let good = good_for(presented, &found, &tenant.suspension, &allowed_now, now);
     Ok(good.map(|scopes| (found.token, scopes)))
@@ -63,13 +66,13 @@ impl Authority {
                 let Some(located) = locate(&token) else {
                     return Ok(None);
                 };
-                let Some((record, scopes)) = check_token(tx, &who.tenant, located, &token, now)?
-                else {
+                let catalogue = resource_servers::catalogue(tx, tenant)?;
+                let good = check_token(tx, &who.tenant, &catalogue, located, &token, now)?;
+                let Some((record, scopes)) = good else {
                     return Ok(None);
                 };
                 // RFC 7662 §2.2: a resource server that may not ask about this token gets no more than
                 // that it is inactive.
-                let catalogue = resource_servers::catalogue(tx, tenant)?;
                 if !catalogue.may_introspect(who.client.id, &record.audiences) {
                     return Ok(None);
                 }

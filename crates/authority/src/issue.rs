@@ -5,12 +5,14 @@ use std::net::IpAddr;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use grantor_domain::grant::{Issuance, decide_client_credentials};
 use grantor_domain::ids::{TenantId, TokenId};
+use grantor_domain::resource_server::TokenFormat;
 use grantor_domain::token::AccessToken;
-use grantor_keys::{TokenHash, uuid_v7};
+use grantor_keys::{OpaqueToken, TokenHash, TokenPlace, uuid_v7};
 use grantor_protocol::scope::Scopes;
 use grantor_protocol::token::{ACCESS_TOKEN_TYP, AccessTokenClaims, Audience};
-use grantor_storage::{ReadTx, Scope, StorageError, resource_servers, signing_keys, tokens};
-use uuid::Uuid;
+use grantor_storage::signing_keys::{self, StoredSigningKey};
+use grantor_storage::tokens::{self, RestedOn};
+use grantor_storage::{ReadTx, Scope, StorageError, resource_servers};
 
 use crate::authenticate::{Authenticated, authenticate_client};
 use crate::{Authority, Failure, PresentedCredentials, Refusal};
@@ -47,8 +49,7 @@ const ATTEMPTS: u32 = 5;
 struct Proposal {
     token: String,
     record: AccessToken,
-    /// The subjects that the decision rested on.
-    rested_on: Vec<Uuid>,
+    rested_on: RestedOn,
 }
 
 impl Authority {
@@ -103,21 +104,45 @@ impl Authority {
                 Ok::<_, Refusal>((who, catalogue, issuance, published))
             })
             .await?;
-        let servers = catalogue.servers().iter().map(|server| server.id.uuid());
-        let rested_on = [tenant.uuid(), who.client.id.uuid()]
-            .into_iter()
-            .chain(servers)
-            .collect();
-        let signing_key = self.signing_key(tenant, published, now).await?;
+        let rested_on = RestedOn {
+            tenants: catalogue.owners().to_vec(),
+            subjects: [tenant.uuid(), who.client.id.uuid()]
+                .into_iter()
+                .chain(catalogue.subjects())
+                .collect(),
+        };
+        let format = issuance.format;
         let record = self.record(&who, issuance, ip, user_agent, now)?;
-        let token = signing_key
-            .sign(ACCESS_TOKEN_TYP, &claims(&who, &record)?, self.entropy())
-            .map_err(Failure::from)?;
+        let token = match format {
+            TokenFormat::Jwt => self.signed(&who, &record, published, now).await?,
+            TokenFormat::Opaque => {
+                let place = TokenPlace {
+                    tenant: record.tenant.uuid(),
+                    client: record.client.uuid(),
+                    id: record.id.uuid(),
+                };
+                let token = OpaqueToken::generate(place, self.entropy()).map_err(Failure::from)?;
+                token.expose().to_owned()
+            }
+        };
         Ok(Proposal {
             token,
             record,
             rested_on,
         })
+    }
+
+    /// The token of a record as RFC 9068 has it.
+    async fn signed(
+        &self,
+        who: &Authenticated,
+        record: &AccessToken,
+        published: Vec<StoredSigningKey>,
+        now: DateTime<Utc>,
+    ) -> Result<String, Failure> {
+        let signing_key = self.signing_key(who.tenant.id, published, now).await?;
+        let claims = claims(who, record)?;
+        Ok(signing_key.sign(ACCESS_TOKEN_TYP, &claims, self.entropy())?)
     }
 
     /// `token_1`: puts the token on record before it leaves. Nothing comes of it when the decision is not

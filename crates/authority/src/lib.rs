@@ -12,6 +12,7 @@ mod check;
 mod coalesce;
 mod credentials;
 mod introspect;
+mod introspect_platform_wide;
 mod issue;
 mod locate;
 mod reseal;

@@ -1,11 +1,19 @@
 //! From a presented token to the record that it claims to be.
 
-use grantor_keys::peek_claims;
+use grantor_domain::ids::{ClientId, TenantId, TokenId};
+use grantor_keys::{TokenPlace, peek_claims};
 use grantor_storage::callers::TokenKey;
 
 /// Reads what a token says of itself. Nothing of it is believed: it only tells where to look for the
 /// record, and the hash that stands there proves the token or doesn't.
 pub(crate) fn locate(token: &str) -> Option<TokenKey> {
+    if let Some(place) = TokenPlace::of(token) {
+        return Some(TokenKey {
+            tenant: TenantId::from_uuid(place.tenant),
+            client: ClientId::from_uuid(place.client),
+            id: TokenId::from_uuid(place.id),
+        });
+    }
     let claims = peek_claims(token)?;
     let text = |name: &str| claims.get(name)?.as_str();
     Some(TokenKey {

@@ -138,20 +138,26 @@ pub enum ScopeRefusal {
         "no resource server of this tenant has the scope `{0}`; check its spelling or add it there first"
     )]
     Unknown(ScopeToken),
+    /// It goes on for who has it, and nobody gets it anew.
+    #[error("the scope `{0}` is deprecated, and no further client gets it; leave it out")]
+    Deprecated(ScopeToken),
     /// It stands for a permission that the caller lacks (`role_3`).
     #[error("you don't hold the permission behind `{0}`, so you can't give it to a client")]
     NotHeld(ScopeToken),
 }
 
-/// Decides which of the scopes may be given to a client, by somebody who holds these permissions.
+/// Decides whether all of these scopes may be newly given to a client, by somebody who holds these permissions.
 pub fn check_allowed_scopes(
     scopes: &Scopes,
     catalogue: &Catalogue,
     held: impl Fn(Permission) -> bool,
 ) -> Result<(), ScopeRefusal> {
     for scope in scopes {
-        if !catalogue.knows(scope) {
+        let Some(owner) = catalogue.owner_of(scope) else {
             return Err(ScopeRefusal::Unknown(scope.clone()));
+        };
+        if owner.is_deprecated() {
+            return Err(ScopeRefusal::Deprecated(scope.clone()));
         }
         // role_3: nobody grants a permission that they do not hold themselves.
         if Permission::from_scope(scope).is_some_and(|permission| !held(permission)) {
@@ -170,7 +176,7 @@ pub fn confirms(name: &str, typed: &str) -> bool {
 pub(crate) mod tests {
     use super::*;
     use crate::resource_server::Verification;
-    use crate::resource_server::tests::orders;
+    use crate::resource_server::tests::{billing, catalogue, orders};
     use uuid::Uuid;
 
     pub(crate) fn client(allowed: &str) -> Client {
@@ -207,11 +213,19 @@ pub(crate) mod tests {
 
     #[test]
     fn role_3_nobody_grants_what_they_do_not_hold() {
-        let catalogue = Catalogue::new(vec![orders(Verification::Introspection, None)]);
+        let catalogue = catalogue([orders(Verification::Introspection, None), billing()]);
         let admin = |permission: Permission| !permission.is_for_operators();
         let check =
             |scopes: &str| check_allowed_scopes(&Scopes::parse(scopes).unwrap(), &catalogue, admin);
-        assert_eq!(check("orders.api:read grantor:clients.read"), Ok(()));
+        assert_eq!(
+            check("billing:pay openid orders.api:read grantor:clients.read"),
+            Ok(())
+        );
+        let old = ScopeToken::parse("billing:old").unwrap();
+        assert_eq!(
+            check("billing:old billing:pay"),
+            Err(ScopeRefusal::Deprecated(old))
+        );
         let tenants = ScopeToken::parse("grantor:tenants.create").unwrap();
         assert_eq!(
             check("grantor:tenants.create"),

@@ -9,7 +9,8 @@ use grantor_protocol::scope::Scopes;
 
 use crate::client::Client;
 use crate::lifetime::AccessTokenLifetime;
-use crate::resource_server::{Catalogue, Reach};
+use crate::openid::OpenIdScope;
+use crate::resource_server::{Catalogue, Reach, TokenFormat};
 use crate::tenant::{Tenant, TenantStatus};
 
 /// One condition on the way to a token.
@@ -46,6 +47,8 @@ pub struct Issuance {
     pub audiences: Vec<String>,
     /// How long it lives.
     pub lifetime: AccessTokenLifetime,
+    /// What it looks like.
+    pub format: TokenFormat,
 }
 
 /// A decision with the gates that led to it, in order.
@@ -74,7 +77,7 @@ pub fn decide_client_credentials(
     catalogue: &Catalogue,
     requested: Option<&Scopes>,
 ) -> Decision {
-    let mut gates = Vec::with_capacity(6);
+    let mut gates = Vec::with_capacity(7);
     let mut pass = |name, rule, verdict: Result<(), (ErrorCode, String)>| {
         let passed = verdict.is_ok();
         let verdict = match verdict {
@@ -109,11 +112,19 @@ pub fn decide_client_credentials(
         ) {
             break 'decided None;
         }
-        // A scope that was removed from its resource server stays in the client's list without effect.
-        let known: Scopes = scopes
-            .iter()
-            .filter(|scope| catalogue.knows(scope))
-            .cloned()
+        if !pass(
+            "member_not_needed",
+            "client_1",
+            no_member_is_needed(requested),
+        ) {
+            break 'decided None;
+        }
+        // A scope that was removed from its resource server stays in the client's list without effect, and one
+        // that tells of a member is for when there is one.
+        let known: Scopes = catalogue
+            .existing(scopes)
+            .into_iter()
+            .filter(|scope| OpenIdScope::parse(scope.as_str()).is_none())
             .collect();
         if !pass(
             "scopes_exist",
@@ -125,6 +136,7 @@ pub fn decide_client_credentials(
         let Reach {
             audiences,
             lifetime_cap,
+            token_format,
         } = catalogue.reach(&known);
         let own = client.settings.access_token_lifetime;
         let lifetime = lifetime_cap.map_or(own, |cap| own.min(cap));
@@ -132,6 +144,7 @@ pub fn decide_client_credentials(
             scopes: known,
             audiences,
             lifetime,
+            format: token_format,
         })
     };
     Decision { gates, issuance }
@@ -206,6 +219,25 @@ fn scopes_are_allowed(client: &Client, scopes: &Scopes) -> Checked {
     ))
 }
 
+fn no_member_is_needed(requested: Option<&Scopes>) -> Checked {
+    let of_members: Scopes = requested
+        .into_iter()
+        .flatten()
+        .filter(|scope| OpenIdScope::parse(scope.as_str()).is_some())
+        .cloned()
+        .collect();
+    if of_members.is_empty() {
+        return Ok(());
+    }
+    // OpenID Connect Core §3.1.2.1: these scopes ask for the authentication of an end-user, and here is none.
+    Err((
+        ErrorCode::InvalidScope,
+        format!(
+            "the scope {of_members} needs a member, and this client acts for itself; leave it out"
+        ),
+    ))
+}
+
 fn scopes_exist(asked: &Scopes, known: &Scopes, by_name: bool) -> Checked {
     let gone = asked.difference(known);
     if by_name && !gone.is_empty() {
@@ -225,7 +257,7 @@ mod tests {
     use crate::client::tests::client;
     use crate::ids::{OrganizationId, TenantId};
     use crate::resource_server::Verification;
-    use crate::resource_server::tests::orders;
+    use crate::resource_server::tests::{billing, catalogue, orders};
     use crate::suspension::{Pause, Suspension};
     use crate::text::OrganizationName;
     use chrono::DateTime;
@@ -257,7 +289,7 @@ mod tests {
     }
 
     fn decide(tenant: &Tenant, client: &Client, requested: Option<&str>) -> Decision {
-        let catalogue = Catalogue::new(vec![orders(Verification::Introspection, Some(900))]);
+        let catalogue = catalogue([orders(Verification::Introspection, Some(900)), billing()]);
         let requested = requested.map(|text| Scopes::parse(text).unwrap());
         decide_client_credentials(tenant, client, &catalogue, requested.as_ref())
     }
@@ -327,6 +359,32 @@ mod tests {
     }
 
     #[test]
+    fn what_tells_of_a_member_is_refused_by_name_and_left_out_by_default() {
+        let mut client = client("openid email orders.api:read");
+        let refused = decide(&tenant(), &client, Some("openid orders.api:read"));
+        assert_eq!(error(&refused), Some(ErrorCode::InvalidScope));
+        assert!(refused.refusal().unwrap().1.contains("needs a member"));
+        client.settings.require_requested_scopes = false;
+        let issuance = decide(&tenant(), &client, None).issuance.unwrap();
+        assert_eq!(issuance.scopes.to_string(), "orders.api:read");
+        client.settings.allowed_scopes = Scopes::parse("openid").unwrap();
+        assert_eq!(
+            error(&decide(&tenant(), &client, None)),
+            Some(ErrorCode::InvalidScope)
+        );
+    }
+
+    #[test]
+    fn token_6_what_is_issued_has_the_format_of_its_resource_servers() {
+        let client = client("orders.api:read billing:pay");
+        let issued = |asked| decide(&tenant(), &client, Some(asked)).issuance.unwrap();
+        assert_eq!(issued("orders.api:read").format, TokenFormat::Jwt);
+        let mixed = issued("orders.api:read billing:pay");
+        assert_eq!(mixed.format, TokenFormat::Opaque);
+        assert_eq!(mixed.lifetime.seconds(), 120);
+    }
+
+    #[test]
     fn tenant_2_and_pause_2_suspension_issues_nothing() {
         let client = client("orders.api:read");
         let suspended = Tenant {
@@ -379,6 +437,7 @@ mod tests {
                 "grant_allowed",
                 "scope_named",
                 "scopes_allowed",
+                "member_not_needed",
                 "scopes_exist"
             ]
         );

@@ -14,6 +14,7 @@ pub mod grant;
 pub mod ids;
 pub mod lifetime;
 pub mod member;
+pub mod openid;
 pub mod organization;
 pub mod own_role;
 pub mod password;

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use grantor_protocol::scope::{ScopeToken, Scopes};
 use thiserror::Error;
+use uuid::Uuid;
 
-use crate::ids::{ClientId, ResourceServerId};
+use crate::ids::{ClientId, ResourceServerId, TenantId};
 use crate::lifetime::AccessTokenLifetime;
+use crate::openid::{self, OpenIdScope};
 use crate::permission::Permission;
+use crate::role::HeldPermissions;
 use crate::text::{Description, OrganizationName};
 
 /// The key of the management API, before the colon of its scopes.
@@ -15,33 +18,76 @@ pub const MANAGEMENT_API_KEY: &str = "grantor";
 /// The audience of the management API.
 pub const MANAGEMENT_API_AUDIENCE: &str = "urn:grantor:api";
 
+/// For whom a resource server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerKind {
+    /// One tenant.
+    Private,
+    /// Every tenant, the same for each; operators make it.
+    PlatformWide,
+}
+
 /// The key of a resource server: what stands before the colon in its scopes.
 ///
 /// Keys of private resource servers contain a dot and those of platform-wide ones none, so that the two
-/// can never meet.
+/// can never meet, and the key alone tells the kind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PrivateServerKey(String);
+pub struct ServerKey(String);
 
 /// Why a key was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error(
-    "must be 3 to 64 characters of a-z, 0-9, `-` and at least one `.` inside, such as `orders.api`"
-)]
-pub struct ServerKeyError;
+pub enum ServerKeyError {
+    /// It is none of a private resource server.
+    #[error(
+        "must be 3 to 64 characters of a-z, 0-9, `-` and at least one `.` inside, such as `orders.api`"
+    )]
+    Private,
+    /// It is none of a platform-wide one.
+    #[error("must be 3 to 64 characters of a-z, 0-9 and `-`, without a dot, such as `billing`")]
+    PlatformWide,
+    /// It is taken by what is there by itself.
+    #[error("is taken by what every installation has; choose another")]
+    Reserved,
+}
 
-impl PrivateServerKey {
-    /// Parses a key.
-    pub fn parse(text: &str) -> Result<Self, ServerKeyError> {
+impl ServerKey {
+    /// Parses the key of a resource server of this kind.
+    pub fn parse(kind: ServerKind, text: &str) -> Result<Self, ServerKeyError> {
+        let (has_its_dot, error) = match kind {
+            ServerKind::Private => (text.contains('.'), ServerKeyError::Private),
+            ServerKind::PlatformWide => (!text.contains('.'), ServerKeyError::PlatformWide),
+        };
         let good = (3..=64).contains(&text.len())
-            && text.contains('.')
+            && has_its_dot
             && text.split('.').all(|label| !label.is_empty())
             && text
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b));
-        if good {
-            Ok(Self(text.to_owned()))
+        if !good {
+            return Err(error);
+        }
+        if text == MANAGEMENT_API_KEY || OpenIdScope::parse(text).is_some() {
+            return Err(ServerKeyError::Reserved);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Parses the key of a private resource server.
+    pub fn private(text: &str) -> Result<Self, ServerKeyError> {
+        Self::parse(ServerKind::Private, text)
+    }
+
+    /// Parses the key of a platform-wide resource server.
+    pub fn platform_wide(text: &str) -> Result<Self, ServerKeyError> {
+        Self::parse(ServerKind::PlatformWide, text)
+    }
+
+    /// For whom a resource server with this key is.
+    pub fn kind(&self) -> ServerKind {
+        if self.0.contains('.') {
+            ServerKind::Private
         } else {
-            Err(ServerKeyError)
+            ServerKind::PlatformWide
         }
     }
 
@@ -63,8 +109,8 @@ pub enum ServerIdentifierError {
         "must be an absolute URI of at most 255 ASCII characters without a fragment, such as `https://orders.example`"
     )]
     NotAUri,
-    /// It is that of the management API.
-    #[error("`{MANAGEMENT_API_AUDIENCE}` is the management API; choose another")]
+    /// It is that of something that is there by itself.
+    #[error("is the audience of what every installation has; choose another")]
     Reserved,
 }
 
@@ -82,7 +128,7 @@ impl ServerIdentifier {
         if text.len() > 255 || !has_scheme || !text.bytes().all(is_plain) {
             return Err(ServerIdentifierError::NotAUri);
         }
-        if text == MANAGEMENT_API_AUDIENCE {
+        if [MANAGEMENT_API_AUDIENCE, openid::AUDIENCE].contains(&text) {
             return Err(ServerIdentifierError::Reserved);
         }
         Ok(Self(text.to_owned()))
@@ -122,24 +168,77 @@ impl Verification {
     }
 }
 
+/// What the tokens of a resource server look like (`token_6`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TokenFormat {
+    /// Signed (RFC 9068).
+    #[default]
+    Jwt,
+    /// Random: they tell nothing to who holds them.
+    Opaque,
+}
+
+impl TokenFormat {
+    /// The stored word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Jwt => "jwt",
+            Self::Opaque => "opaque",
+        }
+    }
+
+    /// Reads the stored word.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "jwt" => Some(Self::Jwt),
+            "opaque" => Some(Self::Opaque),
+            _ => None,
+        }
+    }
+}
+
+/// What is said of a scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScopeFacts {
+    /// What it allows, in a sentence for people.
+    pub description: Description,
+    /// What a member must hold, over whichever organization, for a client that acts for them to have the scope.
+    pub needs_permission: Option<Permission>,
+    /// Whether no client is newly allowed it. Who is allowed it already goes on.
+    pub deprecated: bool,
+}
+
+impl ScopeFacts {
+    /// A scope that anybody may have, with this description.
+    pub fn described(description: Description) -> Self {
+        Self {
+            description,
+            needs_permission: None,
+            deprecated: false,
+        }
+    }
+}
+
 /// An API that tokens are for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceServer {
     /// Its id.
     pub id: ResourceServerId,
-    /// What stands before the colon in its scopes.
-    pub key: PrivateServerKey,
+    /// What stands before the colon in its scopes. It tells for whom the resource server is.
+    pub key: ServerKey,
     /// Its audience.
     pub identifier: ServerIdentifier,
     /// Its name.
     pub name: OrganizationName,
     /// How it tells a good token.
     pub verification: Verification,
+    /// What its tokens look like.
+    pub token_format: TokenFormat,
     /// The longest that tokens for it may live.
     pub lifetime_cap: Option<AccessTokenLifetime>,
     /// Its scopes, each the whole token with the key in front.
-    pub scopes: BTreeMap<ScopeToken, Description>,
-    /// The clients that may introspect tokens for it.
+    pub scopes: BTreeMap<ScopeToken, ScopeFacts>,
+    /// The clients that may introspect tokens for it: of the tenant whose it is, or of the platform tenant.
     pub introspectors: Vec<ClientId>,
 }
 
@@ -147,6 +246,7 @@ pub struct ResourceServer {
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
     servers: Vec<ResourceServer>,
+    owners: Vec<TenantId>,
 }
 
 /// What a set of scopes amounts to.
@@ -156,50 +256,158 @@ pub struct Reach {
     pub audiences: Vec<String>,
     /// The lowest of the caps on a token's lifetime.
     pub lifetime_cap: Option<AccessTokenLifetime>,
+    /// Opaque, if the tokens of one of them are.
+    pub token_format: TokenFormat,
+}
+
+/// Whose a scope is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScopeOwner<'c> {
+    /// OpenID Connect's.
+    OpenId(OpenIdScope),
+    /// The management API's.
+    Management(Permission),
+    /// A resource server's.
+    Server(&'c ResourceServer, &'c ScopeFacts),
+}
+
+impl ScopeOwner<'_> {
+    /// What a member must hold for a client that acts for them to have the scope (`role_4`).
+    pub fn needs_permission(&self) -> Option<Permission> {
+        match self {
+            Self::OpenId(_) => None,
+            Self::Management(permission) => Some(*permission),
+            Self::Server(_, facts) => facts.needs_permission,
+        }
+    }
+
+    /// Whether nobody is newly allowed it.
+    pub fn is_deprecated(&self) -> bool {
+        matches!(self, Self::Server(_, facts) if facts.deprecated)
+    }
+
+    /// What it allows.
+    pub fn description(&self) -> &str {
+        match self {
+            Self::OpenId(scope) => scope.description(),
+            Self::Management(permission) => permission.description(),
+            Self::Server(_, facts) => facts.description.as_str(),
+        }
+    }
 }
 
 impl Catalogue {
-    /// The catalogue of a tenant with these resource servers of its own.
-    pub fn new(servers: Vec<ResourceServer>) -> Self {
-        Self { servers }
+    /// The catalogue of a tenant with these resource servers, each with the tenant in whose feed its changes
+    /// stand: its own for private ones, the platform tenant for platform-wide ones.
+    pub fn new(servers: impl IntoIterator<Item = (TenantId, ResourceServer)>) -> Self {
+        let (mut owners, servers): (Vec<_>, Vec<_>) = servers.into_iter().unzip();
+        owners.sort_unstable();
+        owners.dedup();
+        Self { servers, owners }
     }
 
-    /// The tenant's own resource servers.
+    /// The resource servers, private and platform-wide ones.
     pub fn servers(&self) -> &[ResourceServer] {
         &self.servers
     }
 
+    /// The tenants in whose feeds changes of these resource servers stand.
+    pub fn owners(&self) -> &[TenantId] {
+        &self.owners
+    }
+
+    /// What a decision by this catalogue rests on.
+    pub fn subjects(&self) -> impl Iterator<Item = Uuid> {
+        self.servers.iter().map(|server| server.id.uuid())
+    }
+
+    /// Whose a scope is, if it exists.
+    pub fn owner_of(&self, scope: &ScopeToken) -> Option<ScopeOwner<'_>> {
+        if let Some(permission) = Permission::from_scope(scope) {
+            return Some(ScopeOwner::Management(permission));
+        }
+        if let Some(scope) = OpenIdScope::parse(scope.as_str()) {
+            return Some(ScopeOwner::OpenId(scope));
+        }
+        self.servers.iter().find_map(|server| {
+            let facts = server.scopes.get(scope)?;
+            Some(ScopeOwner::Server(server, facts))
+        })
+    }
+
+    /// Every scope that there is, in order.
+    pub fn scopes(&self) -> BTreeMap<ScopeToken, ScopeOwner<'_>> {
+        let management = Permission::ALL.iter().filter_map(|permission| {
+            let scope = ScopeToken::parse(&permission.scope_name()).ok()?;
+            Some((scope, ScopeOwner::Management(*permission)))
+        });
+        let openid = OpenIdScope::ALL.iter().filter_map(|scope| {
+            let token = ScopeToken::parse(scope.as_str()).ok()?;
+            Some((token, ScopeOwner::OpenId(*scope)))
+        });
+        let servers = self.servers.iter().flat_map(|server| {
+            let scopes = server.scopes.iter();
+            scopes.map(move |(scope, facts)| (scope.clone(), ScopeOwner::Server(server, facts)))
+        });
+        management.chain(openid).chain(servers).collect()
+    }
+
     /// Whether a scope exists.
     pub fn knows(&self, scope: &ScopeToken) -> bool {
-        Permission::from_scope(scope).is_some() || self.owner_of(scope).is_some()
+        self.owner_of(scope).is_some()
     }
 
-    fn owner_of(&self, scope: &ScopeToken) -> Option<&ResourceServer> {
-        self.servers
+    /// Those of the scopes that exist now (`token_8`).
+    #[must_use]
+    pub fn existing(&self, scopes: &Scopes) -> Scopes {
+        scopes
             .iter()
-            .find(|server| server.scopes.contains_key(scope))
+            .filter(|scope| self.knows(scope))
+            .cloned()
+            .collect()
     }
 
-    /// Audiences and lifetime for a token with these scopes; scopes that do not exist count for nothing.
+    /// Those of the scopes that a client has that acts for a member who holds these permissions (`role_4`).
+    #[must_use]
+    pub fn for_member(&self, scopes: &Scopes, held: &HeldPermissions) -> Scopes {
+        scopes
+            .iter()
+            .filter(|scope| {
+                self.owner_of(scope).is_some_and(|owner| {
+                    owner
+                        .needs_permission()
+                        .is_none_or(|permission| held.contains(permission))
+                })
+            })
+            .cloned()
+            .collect()
+    }
+
+    /// Audiences, lifetime and format for a token with these scopes; scopes that do not exist count for nothing.
     pub fn reach(&self, scopes: &Scopes) -> Reach {
         let mut audiences = Vec::new();
         let mut lifetime_cap: Option<AccessTokenLifetime> = None;
+        let mut token_format = TokenFormat::Jwt;
         for scope in scopes {
-            let (audience, cap) = if Permission::from_scope(scope).is_some() {
-                (MANAGEMENT_API_AUDIENCE, None)
-            } else if let Some(server) = self.owner_of(scope) {
-                let by_signature = match server.verification {
-                    Verification::Introspection => None,
-                    Verification::Signature => Some(AccessTokenLifetime::SIGNATURE_VERIFIED_CAP),
-                };
-                (
-                    server.identifier.as_str(),
-                    lowest(server.lifetime_cap, by_signature),
-                )
-            } else {
-                continue;
+            let audience = match self.owner_of(scope) {
+                None => continue,
+                Some(ScopeOwner::Management(_)) => MANAGEMENT_API_AUDIENCE,
+                Some(ScopeOwner::OpenId(_)) => openid::AUDIENCE,
+                Some(ScopeOwner::Server(server, _)) => {
+                    let by_signature = match server.verification {
+                        Verification::Introspection => None,
+                        Verification::Signature => {
+                            Some(AccessTokenLifetime::SIGNATURE_VERIFIED_CAP)
+                        }
+                    };
+                    let cap = lowest(server.lifetime_cap, by_signature);
+                    lifetime_cap = lowest(lifetime_cap, cap);
+                    if server.token_format == TokenFormat::Opaque {
+                        token_format = TokenFormat::Opaque;
+                    }
+                    server.identifier.as_str()
+                }
             };
-            lifetime_cap = lowest(lifetime_cap, cap);
             if !audiences.iter().any(|known| known == audience) {
                 audiences.push(audience.to_owned());
             }
@@ -207,6 +415,7 @@ impl Catalogue {
         Reach {
             audiences,
             lifetime_cap,
+            token_format,
         }
     }
 
@@ -238,13 +447,14 @@ pub(crate) mod tests {
 
     pub(crate) fn orders(verification: Verification, cap: Option<i64>) -> ResourceServer {
         let scope = |name: &str| ScopeToken::parse(name).unwrap();
-        let nothing = Description::parse("").unwrap();
+        let nothing = ScopeFacts::described(Description::parse("").unwrap());
         ResourceServer {
             id: ResourceServerId::from_uuid(Uuid::from_u128(1)),
-            key: PrivateServerKey::parse("orders.api").unwrap(),
+            key: ServerKey::private("orders.api").unwrap(),
             identifier: ServerIdentifier::parse("https://orders.example").unwrap(),
             name: OrganizationName::parse("Orders").unwrap(),
             verification,
+            token_format: TokenFormat::Jwt,
             lifetime_cap: cap.map(|seconds| AccessTokenLifetime::from_seconds(seconds).unwrap()),
             scopes: [
                 (scope("orders.api:read"), nothing.clone()),
@@ -255,10 +465,153 @@ pub(crate) mod tests {
         }
     }
 
+    /// The catalogue of a tenant with these.
+    pub(crate) fn catalogue(servers: impl IntoIterator<Item = ResourceServer>) -> Catalogue {
+        let owner = TenantId::from_uuid(Uuid::from_u128(1));
+        Catalogue::new(servers.into_iter().map(|server| (owner, server)))
+    }
+
+    /// A platform-wide one with the scopes `billing:pay` and `billing:old`, of which the first needs a permission
+    /// and the second is deprecated.
+    pub(crate) fn billing() -> ResourceServer {
+        let scope = |name: &str| ScopeToken::parse(name).unwrap();
+        let nothing = ScopeFacts::described(Description::parse("").unwrap());
+        let pay = ScopeFacts {
+            needs_permission: Some(Permission::SettingsWrite),
+            ..nothing.clone()
+        };
+        let old = ScopeFacts {
+            deprecated: true,
+            ..nothing
+        };
+        ResourceServer {
+            id: ResourceServerId::from_uuid(Uuid::from_u128(5)),
+            key: ServerKey::platform_wide("billing").unwrap(),
+            identifier: ServerIdentifier::parse("https://billing.example").unwrap(),
+            name: OrganizationName::parse("Billing").unwrap(),
+            scopes: [(scope("billing:pay"), pay), (scope("billing:old"), old)].into(),
+            token_format: TokenFormat::Opaque,
+            ..orders(Verification::Introspection, Some(120))
+        }
+    }
+
+    #[test]
+    fn keys_of_platform_wide_servers_have_no_dot_and_none_is_taken_by_what_is_there_by_itself() {
+        for good in ["billing", "abc", "eu-1"] {
+            let key = ServerKey::platform_wide(good).unwrap();
+            assert_eq!(key.kind(), ServerKind::PlatformWide);
+            assert_eq!(ServerKey::private(good), Err(ServerKeyError::Private));
+        }
+        for bad in [
+            "",
+            "ab",
+            "a.b",
+            "Billing",
+            "bil ling",
+            "b:c",
+            &"x".repeat(65),
+        ] {
+            let refused = ServerKey::platform_wide(bad);
+            assert_eq!(refused, Err(ServerKeyError::PlatformWide), "{bad}");
+        }
+        for reserved in ["grantor", "openid", "profile", "email", "address", "phone"] {
+            let refused = ServerKey::platform_wide(reserved);
+            assert_eq!(refused, Err(ServerKeyError::Reserved), "{reserved}");
+        }
+        // The underscore alone keeps this one from being a key.
+        assert!(ServerKey::platform_wide("offline_access").is_err());
+        let private = ServerKey::private("grantor.x").unwrap();
+        assert_eq!(private.kind(), ServerKind::Private);
+    }
+
+    #[test]
+    fn token_6_a_token_is_opaque_if_the_tokens_of_one_audience_are_and_lives_the_shortest_cap() {
+        let both = catalogue([orders(Verification::Introspection, Some(900)), billing()]);
+        let reach = |text: &str| both.reach(&Scopes::parse(text).unwrap());
+        assert_eq!(reach("orders.api:read").token_format, TokenFormat::Jwt);
+        assert_eq!(
+            reach("grantor:clients.read openid").token_format,
+            TokenFormat::Jwt
+        );
+        let mixed = reach("orders.api:read billing:pay");
+        assert_eq!(mixed.token_format, TokenFormat::Opaque);
+        assert_eq!(
+            mixed.lifetime_cap.map(AccessTokenLifetime::seconds),
+            Some(120)
+        );
+        assert_eq!(
+            mixed.audiences,
+            ["https://billing.example", "https://orders.example"]
+        );
+        assert_eq!(reach("openid email").audiences, ["urn:grantor:userinfo"]);
+    }
+
+    #[test]
+    fn role_4_who_acts_for_a_member_has_scopes_that_need_a_permission_while_the_member_holds_it() {
+        use crate::ids::OrganizationId;
+        use crate::role::{BuiltInRole, HeldRole, HomeTenant};
+        let both = catalogue([orders(Verification::Introspection, None), billing()]);
+        let root = OrganizationId::from_uuid(Uuid::from_u128(1));
+        let held = |role| {
+            let home = HomeTenant {
+                root,
+                is_platform: false,
+            };
+            let role = HeldRole {
+                role,
+                organization: root,
+            };
+            HeldPermissions::of(&[role], home)
+        };
+        let asked = Scopes::parse(
+            "billing:gone billing:pay grantor:clients.read grantor:tenants.create openid orders.api:read",
+        )
+        .unwrap();
+        let left = |role| both.for_member(&asked, &held(role)).to_string();
+        assert_eq!(
+            left(BuiltInRole::Admin),
+            "billing:pay grantor:clients.read openid orders.api:read"
+        );
+        assert_eq!(
+            left(BuiltInRole::Support),
+            "grantor:clients.read openid orders.api:read"
+        );
+        assert_eq!(left(BuiltInRole::Member), "openid orders.api:read");
+    }
+
+    #[test]
+    fn token_8_what_does_not_exist_counts_for_nothing() {
+        let both = catalogue([orders(Verification::Introspection, None), billing()]);
+        let asked = Scopes::parse("billing:old billing:gone grantor:fly openid x.y:z").unwrap();
+        assert_eq!(both.existing(&asked).to_string(), "billing:old openid");
+        assert!(Catalogue::default().knows(&ScopeToken::parse("email").unwrap()));
+    }
+
+    #[test]
+    fn the_flat_catalogue_has_every_scope_once() {
+        let both = catalogue([orders(Verification::Introspection, None), billing()]);
+        let all = both.scopes();
+        assert_eq!(
+            all.len(),
+            4 + Permission::ALL.len() + OpenIdScope::ALL.len()
+        );
+        for (scope, owner) in &all {
+            assert_eq!(both.owner_of(scope).as_ref(), Some(owner));
+        }
+        let of = |text: &str| all[&ScopeToken::parse(text).unwrap()];
+        assert!(of("billing:old").is_deprecated());
+        assert!(!of("billing:pay").is_deprecated());
+        assert_eq!(
+            of("grantor:clients.read").needs_permission(),
+            Some(Permission::ClientsRead)
+        );
+        assert_eq!(of("openid").needs_permission(), None);
+    }
+
     #[test]
     fn keys_of_private_servers_have_a_dot() {
         for good in ["orders.api", "a.b", "eu-1.orders.api"] {
-            assert!(PrivateServerKey::parse(good).is_ok(), "{good}");
+            assert!(ServerKey::private(good).is_ok(), "{good}");
         }
         for bad in [
             "",
@@ -271,7 +624,11 @@ pub(crate) mod tests {
             "órders.api",
             "a.b c",
         ] {
-            assert!(PrivateServerKey::parse(bad).is_err(), "{bad}");
+            assert_eq!(
+                ServerKey::private(bad),
+                Err(ServerKeyError::Private),
+                "{bad}"
+            );
         }
     }
 
@@ -279,7 +636,7 @@ pub(crate) mod tests {
     fn pause_4_a_server_that_verifies_signatures_caps_lifetimes() {
         let scopes = Scopes::parse("orders.api:read").unwrap();
         let reach = |server| {
-            Catalogue::new(vec![server])
+            catalogue([server])
                 .reach(&scopes)
                 .lifetime_cap
                 .map(AccessTokenLifetime::seconds)
@@ -299,7 +656,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_token_may_have_several_audiences_each_once() {
-        let catalogue = Catalogue::new(vec![orders(Verification::Introspection, None)]);
+        let catalogue = catalogue([orders(Verification::Introspection, None)]);
         let scopes =
             Scopes::parse("grantor:clients.read orders.api:read orders.api:write").unwrap();
         assert_eq!(
@@ -338,15 +695,17 @@ pub(crate) mod tests {
                 "{bad}"
             );
         }
-        assert_eq!(
-            ServerIdentifier::parse("urn:grantor:api"),
-            Err(ServerIdentifierError::Reserved)
-        );
+        for reserved in ["urn:grantor:api", "urn:grantor:userinfo"] {
+            assert_eq!(
+                ServerIdentifier::parse(reserved),
+                Err(ServerIdentifierError::Reserved)
+            );
+        }
     }
 
     #[test]
     fn only_named_clients_introspect() {
-        let catalogue = Catalogue::new(vec![orders(Verification::Introspection, None)]);
+        let catalogue = catalogue([orders(Verification::Introspection, None)]);
         let (named, other) = (
             ClientId::from_uuid(Uuid::from_u128(2)),
             ClientId::from_uuid(Uuid::from_u128(3)),

@@ -192,6 +192,15 @@ pub(crate) fn epoch(tx: &mut impl Reads) -> Result<i64, StorageError> {
     epoch.ok_or_else(not_bootstrapped)
 }
 
+/// When the installation was made.
+pub fn made_at(tx: &mut impl Reads) -> Result<DateTime<Utc>, StorageError> {
+    let made_at: Option<DateTime<Utc>> = installation::table
+        .select(installation::created_at)
+        .first(tx.connection())
+        .optional()?;
+    made_at.ok_or_else(not_bootstrapped)
+}
+
 pub(crate) fn not_bootstrapped() -> StorageError {
     StorageError::Unavailable("the installation is not bootstrapped yet".into())
 }

@@ -1,13 +1,19 @@
 //! Resource servers, their scopes, and who may introspect tokens for them.
+//!
+//! Platform-wide ones are rows of the platform tenant which every tenant reads. So whatever writes takes the tenant
+//! whose rows they are, and whatever reads takes a [`Home`], which tells among which ones is looked.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use grantor_domain::ids::{ClientId, ResourceServerId, TenantId};
 use grantor_domain::lifetime::AccessTokenLifetime;
+use grantor_domain::permission::Permission;
 use grantor_domain::resource_server::{
-    Catalogue, PrivateServerKey, ResourceServer, ServerIdentifier, Verification,
+    Catalogue, ResourceServer, ScopeFacts, ServerIdentifier, ServerKey, ServerKind, TokenFormat,
+    Verification,
 };
 use grantor_domain::text::{Description, OrganizationName};
 use grantor_protocol::scope::ScopeToken;
@@ -18,9 +24,49 @@ use crate::schema::{resource_server_introspectors, resource_server_scopes, resou
 use crate::stored;
 use crate::transaction::{ChangeTx, Connected, Reads, Subject};
 
+/// Among which resource servers is looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Home {
+    /// Who looks: private ones are those of this tenant.
+    pub tenant: TenantId,
+    /// For whom the resource servers are.
+    pub kind: ServerKind,
+}
+
+impl Home {
+    /// The private ones of a tenant.
+    pub fn private(tenant: TenantId) -> Self {
+        Self {
+            tenant,
+            kind: ServerKind::Private,
+        }
+    }
+
+    /// The platform-wide ones, as a tenant sees them.
+    pub fn platform_wide(tenant: TenantId) -> Self {
+        Self {
+            tenant,
+            kind: ServerKind::PlatformWide,
+        }
+    }
+
+    fn servers(self) -> resource_servers::BoxedQuery<'static, Pg> {
+        let all = resource_servers::table.into_boxed();
+        match self.kind {
+            ServerKind::Private => all
+                .filter(resource_servers::tenant_id.eq(self.tenant.uuid()))
+                .filter(resource_servers::platform_wide.eq(false)),
+            // They are one tenant's, and so this names it.
+            ServerKind::PlatformWide => all.filter(resource_servers::platform_wide),
+        }
+    }
+}
+
 /// A resource server as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredResourceServer {
+    /// The tenant whose row it is, in whose log and feed its changes stand.
+    pub owner: TenantId,
     /// What was decided about it.
     pub server: ResourceServer,
     /// Raised by every change to it, its scopes or its introspectors.
@@ -41,6 +87,8 @@ pub struct ResourceServerSettings {
     pub name: OrganizationName,
     /// How it tells a good token.
     pub verification: Verification,
+    /// What its tokens look like.
+    pub token_format: TokenFormat,
     /// The longest that tokens for it may live.
     pub lifetime_cap: Option<AccessTokenLifetime>,
 }
@@ -57,6 +105,7 @@ pub enum ServerOrder {
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = resource_servers)]
 struct ServerRow {
+    tenant_id: Uuid,
     id: Uuid,
     key: String,
     identifier: String,
@@ -66,12 +115,14 @@ struct ServerRow {
     revision: i64,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
+    platform_wide: bool,
+    token_format: String,
 }
 
 impl ServerRow {
     fn into_stored(
         self,
-        scopes: BTreeMap<ScopeToken, Description>,
+        scopes: BTreeMap<ScopeToken, ScopeFacts>,
         introspectors: Vec<ClientId>,
     ) -> Result<StoredResourceServer, StorageError> {
         let lifetime_cap = self
@@ -81,10 +132,18 @@ impl ServerRow {
                     .map_err(|_| StorageError::corrupt("lifetime", seconds.to_string()))
             })
             .transpose()?;
+        let kind = if self.platform_wide {
+            ServerKind::PlatformWide
+        } else {
+            ServerKind::Private
+        };
         Ok(StoredResourceServer {
+            owner: TenantId::from_uuid(self.tenant_id),
             server: ResourceServer {
                 id: ResourceServerId::from_uuid(self.id),
-                key: stored::parsed("resource server's key", &self.key, PrivateServerKey::parse)?,
+                key: stored::parsed("resource server's key", &self.key, |key| {
+                    ServerKey::parse(kind, key)
+                })?,
                 identifier: stored::parsed(
                     "resource server's identifier",
                     &self.identifier,
@@ -100,6 +159,7 @@ impl ServerRow {
                     &self.verification,
                     Verification::parse,
                 )?,
+                token_format: stored::word("token format", &self.token_format, TokenFormat::parse)?,
                 lifetime_cap,
                 scopes,
                 introspectors,
@@ -115,7 +175,12 @@ fn cap_column(cap: Option<AccessTokenLifetime>) -> Option<i32> {
     cap.and_then(|cap| i32::try_from(cap.seconds()).ok())
 }
 
-/// Makes a resource server with its scopes and introspectors.
+fn is_platform_wide(server: &ResourceServer) -> bool {
+    server.key.kind() == ServerKind::PlatformWide
+}
+
+/// Makes a resource server with its scopes and introspectors. [`StorageError::Taken`] with
+/// `resource_server_keys_pkey` tells that its key was one's that is gone.
 pub fn insert(
     tx: &mut ChangeTx<'_>,
     tenant: TenantId,
@@ -132,6 +197,8 @@ pub fn insert(
             resource_servers::name.eq(server.name.as_str()),
             resource_servers::verification.eq(server.verification.as_str()),
             resource_servers::lifetime_cap_seconds.eq(cap_column(server.lifetime_cap)),
+            resource_servers::platform_wide.eq(is_platform_wide(server)),
+            resource_servers::token_format.eq(server.token_format.as_str()),
             resource_servers::created_at.eq(now),
             resource_servers::updated_at.eq(now),
         ))
@@ -139,12 +206,13 @@ pub fn insert(
     let scopes: Vec<_> = server
         .scopes
         .iter()
-        .map(|(scope, description)| {
+        .map(|(scope, facts)| {
             (
                 resource_server_scopes::tenant_id.eq(tenant.uuid()),
                 resource_server_scopes::resource_server_id.eq(server.id.uuid()),
                 resource_server_scopes::scope.eq(scope.as_str()),
-                resource_server_scopes::description.eq(description.as_str()),
+                resource_server_scopes::platform_wide.eq(is_platform_wide(server)),
+                FactsColumns::of(facts),
             )
         })
         .collect();
@@ -152,6 +220,25 @@ pub fn insert(
         .values(scopes)
         .execute(connection)?;
     insert_introspectors(connection, tenant, server.id, &server.introspectors)
+}
+
+/// The columns that what is said of a scope fills.
+#[derive(Insertable, AsChangeset)]
+#[diesel(table_name = resource_server_scopes, treat_none_as_null = true)]
+struct FactsColumns<'f> {
+    description: &'f str,
+    needs_permission: Option<&'static str>,
+    deprecated: bool,
+}
+
+impl<'f> FactsColumns<'f> {
+    fn of(facts: &'f ScopeFacts) -> Self {
+        Self {
+            description: facts.description.as_str(),
+            needs_permission: facts.needs_permission.map(Permission::as_str),
+            deprecated: facts.deprecated,
+        }
+    }
 }
 
 fn insert_introspectors(
@@ -190,6 +277,7 @@ pub fn update(
             resource_servers::name.eq(settings.name.as_str()),
             resource_servers::verification.eq(settings.verification.as_str()),
             resource_servers::lifetime_cap_seconds.eq(cap_column(settings.lifetime_cap)),
+            resource_servers::token_format.eq(settings.token_format.as_str()),
         ))
         .execute(tx.touching(tenant, Subject::ResourceServer(id))?)?;
     Ok(updated == 1)
@@ -206,31 +294,32 @@ pub fn delete(
     Ok(deleted == 1)
 }
 
-/// Adds a scope to a resource server that is there, or gives it another description; tells whether it was added.
+/// Adds a scope to a resource server that is there, or says something else of it; tells whether it was added.
 pub fn put_scope(
     tx: &mut ChangeTx<'_>,
     tenant: TenantId,
-    server: ResourceServerId,
+    server: &ResourceServer,
     scope: &ScopeToken,
-    description: &Description,
+    facts: &ScopeFacts,
 ) -> Result<bool, StorageError> {
     // Raising the revision locks the server's row: of two that add the same scope one comes after the other.
-    let connection = tx.touching(tenant, Subject::ResourceServer(server))?;
-    let key = (tenant.uuid(), server.uuid(), scope.as_str());
-    let described = diesel::update(resource_server_scopes::table.find(key))
-        .set(resource_server_scopes::description.eq(description.as_str()))
+    let connection = tx.touching(tenant, Subject::ResourceServer(server.id))?;
+    let key = (tenant.uuid(), server.id.uuid(), scope.as_str());
+    let told = diesel::update(resource_server_scopes::table.find(key))
+        .set(FactsColumns::of(facts))
         .execute(connection)?;
-    if described == 0 {
+    if told == 0 {
         diesel::insert_into(resource_server_scopes::table)
             .values((
                 resource_server_scopes::tenant_id.eq(tenant.uuid()),
-                resource_server_scopes::resource_server_id.eq(server.uuid()),
+                resource_server_scopes::resource_server_id.eq(server.id.uuid()),
                 resource_server_scopes::scope.eq(scope.as_str()),
-                resource_server_scopes::description.eq(description.as_str()),
+                resource_server_scopes::platform_wide.eq(is_platform_wide(server)),
+                FactsColumns::of(facts),
             ))
             .execute(connection)?;
     }
-    Ok(described == 0)
+    Ok(told == 0)
 }
 
 /// Removes a scope from a resource server; tells whether it had it.
@@ -281,37 +370,51 @@ pub(crate) fn introspected_by(
         .collect())
 }
 
+/// Whether a platform-wide resource server has this audience.
+pub fn is_platform_wide_audience(
+    tx: &mut impl Reads,
+    identifier: &ServerIdentifier,
+) -> Result<bool, StorageError> {
+    let found = resource_servers::table
+        .filter(resource_servers::platform_wide)
+        .filter(resource_servers::identifier.eq(identifier.as_str()));
+    Ok(diesel::select(diesel::dsl::exists(found)).get_result(tx.connection())?)
+}
+
 /// Reads one resource server.
 pub fn find(
     tx: &mut impl Reads,
-    tenant: TenantId,
+    home: Home,
     id: ResourceServerId,
 ) -> Result<Option<StoredResourceServer>, StorageError> {
     let connection = tx.connection();
-    let row: Option<ServerRow> = resource_servers::table
-        .find((tenant.uuid(), id.uuid()))
+    let row: Option<ServerRow> = home
+        .servers()
+        .filter(resource_servers::id.eq(id.uuid()))
         .select(ServerRow::as_select())
         .first(connection)
         .optional()?;
-    let mut found = with_particulars(connection, tenant, row.into_iter().collect(), Of::These)?;
+    let mut found = with_particulars(connection, row.into_iter().collect(), Of::These)?;
     Ok(found.pop())
 }
 
-/// Reads one resource server and keeps others from changing it until this change has ended.
+/// Reads one resource server of the tenant that looks, and keeps others from changing it until this change has
+/// ended.
 pub fn find_for_change(
     tx: &mut ChangeTx<'_>,
-    tenant: TenantId,
+    home: Home,
     id: ResourceServerId,
 ) -> Result<Option<StoredResourceServer>, StorageError> {
     let locked: Option<Uuid> = resource_servers::table
-        .find((tenant.uuid(), id.uuid()))
+        .find((home.tenant.uuid(), id.uuid()))
+        .filter(resource_servers::platform_wide.eq(home.kind == ServerKind::PlatformWide))
         .select(resource_servers::id)
         .for_update()
         .first(tx.connection())
         .optional()?;
     // Read after the lock was had: so it is what the change before this one left.
     if locked.is_some() {
-        find(tx, tenant, id)
+        find(tx, home, id)
     } else {
         Ok(None)
     }
@@ -321,17 +424,13 @@ pub fn find_for_change(
 /// has the key of its resource server.
 pub fn search(
     tx: &mut impl Reads,
-    tenant: TenantId,
+    home: Home,
     order: ServerOrder,
     descending: bool,
     after: Option<(Option<String>, ResourceServerId)>,
     limit: i64,
 ) -> Result<Vec<StoredResourceServer>, StorageError> {
-    let mut query = resource_servers::table
-        .filter(resource_servers::tenant_id.eq(tenant.uuid()))
-        .limit(limit)
-        .select(ServerRow::as_select())
-        .into_boxed();
+    let mut query = home.servers().limit(limit).select(ServerRow::as_select());
     // A tenant's keys are unique: they alone are an order.
     query = match (order, descending) {
         (ServerOrder::Made, false) => query.order(resource_servers::id.asc()),
@@ -350,20 +449,38 @@ pub fn search(
     }
     let connection = tx.connection();
     let rows: Vec<ServerRow> = query.load(connection)?;
-    with_particulars(connection, tenant, rows, Of::These)
+    with_particulars(connection, rows, Of::These)
 }
 
-/// Every resource server of a tenant, with its scopes and introspectors.
-pub fn catalogue(tx: &mut impl Reads, tenant: TenantId) -> Result<Catalogue, StorageError> {
+/// Reads all resource servers of a home: there are few.
+pub fn all(tx: &mut impl Reads, home: Home) -> Result<Vec<StoredResourceServer>, StorageError> {
     let connection = tx.connection();
-    let rows: Vec<ServerRow> = resource_servers::table
-        .filter(resource_servers::tenant_id.eq(tenant.uuid()))
+    let rows: Vec<ServerRow> = home
+        .servers()
         .order(resource_servers::id)
         .select(ServerRow::as_select())
         .load(connection)?;
-    let servers = with_particulars(connection, tenant, rows, Of::All)?;
+    with_particulars(connection, rows, Of::These)
+}
+
+/// Every resource server that tokens of a tenant may be for: its own, and the platform-wide ones, each with its
+/// scopes. Who may introspect is told of the tenant's own alone; the rest is none of its business.
+pub fn catalogue(tx: &mut impl Reads, tenant: TenantId) -> Result<Catalogue, StorageError> {
+    let connection = tx.connection();
+    let rows: Vec<ServerRow> = resource_servers::table
+        .filter(
+            resource_servers::tenant_id
+                .eq(tenant.uuid())
+                .or(resource_servers::platform_wide),
+        )
+        .order(resource_servers::id)
+        .select(ServerRow::as_select())
+        .load(connection)?;
+    let servers = with_particulars(connection, rows, Of::All(tenant))?;
     Ok(Catalogue::new(
-        servers.into_iter().map(|stored| stored.server).collect(),
+        servers
+            .into_iter()
+            .map(|stored| (stored.owner, stored.server)),
     ))
 }
 
@@ -372,43 +489,65 @@ pub fn catalogue(tx: &mut impl Reads, tenant: TenantId) -> Result<Catalogue, Sto
 enum Of {
     /// Those of the resource servers at hand.
     These,
-    /// Those of all that the tenant has, which are the ones at hand.
-    All,
+    /// Those of all that this tenant has, and of all platform-wide ones, which are the ones at hand.
+    All(TenantId),
 }
 
 fn with_particulars(
     connection: &mut PgConnection,
-    tenant: TenantId,
     rows: Vec<ServerRow>,
     of: Of,
 ) -> Result<Vec<StoredResourceServer>, StorageError> {
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
     let mut scopes_query = resource_server_scopes::table
-        .filter(resource_server_scopes::tenant_id.eq(tenant.uuid()))
         .select((
             resource_server_scopes::resource_server_id,
             resource_server_scopes::scope,
             resource_server_scopes::description,
+            resource_server_scopes::needs_permission,
+            resource_server_scopes::deprecated,
         ))
         .into_boxed();
     let mut introspectors_query = resource_server_introspectors::table
-        .filter(resource_server_introspectors::tenant_id.eq(tenant.uuid()))
         .select((
             resource_server_introspectors::resource_server_id,
             resource_server_introspectors::client_id,
         ))
         .into_boxed();
-    if let Of::These = of {
-        scopes_query =
-            scopes_query.filter(resource_server_scopes::resource_server_id.eq_any(ids.clone()));
-        introspectors_query = introspectors_query
-            .filter(resource_server_introspectors::resource_server_id.eq_any(ids));
+    match of {
+        Of::These => {
+            let owners: Vec<Uuid> = rows.iter().map(|row| row.tenant_id).collect();
+            let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+            scopes_query = scopes_query
+                .filter(resource_server_scopes::tenant_id.eq_any(owners.clone()))
+                .filter(resource_server_scopes::resource_server_id.eq_any(ids.clone()));
+            introspectors_query = introspectors_query
+                .filter(resource_server_introspectors::tenant_id.eq_any(owners))
+                .filter(resource_server_introspectors::resource_server_id.eq_any(ids));
+        }
+        Of::All(tenant) => {
+            scopes_query = scopes_query.filter(
+                resource_server_scopes::tenant_id
+                    .eq(tenant.uuid())
+                    .or(resource_server_scopes::platform_wide),
+            );
+            introspectors_query = introspectors_query
+                .filter(resource_server_introspectors::tenant_id.eq(tenant.uuid()));
+        }
     }
-    let mut scopes: BTreeMap<Uuid, BTreeMap<ScopeToken, Description>> = BTreeMap::new();
-    for (server, scope, description) in scopes_query.load::<(Uuid, String, String)>(connection)? {
+    type ScopeRow = (Uuid, String, String, Option<String>, bool);
+    let mut scopes: BTreeMap<Uuid, BTreeMap<ScopeToken, ScopeFacts>> = BTreeMap::new();
+    for (server, scope, description, permission, deprecated) in
+        scopes_query.load::<ScopeRow>(connection)?
+    {
         let scope = stored::parsed("scope", &scope, ScopeToken::parse)?;
-        let description = stored::parsed("description", &description, Description::parse)?;
-        scopes.entry(server).or_default().insert(scope, description);
+        let facts = ScopeFacts {
+            description: stored::parsed("description", &description, Description::parse)?,
+            needs_permission: permission
+                .map(|permission| stored::word("permission", &permission, Permission::parse))
+                .transpose()?,
+            deprecated,
+        };
+        scopes.entry(server).or_default().insert(scope, facts);
     }
     let mut introspectors: BTreeMap<Uuid, Vec<ClientId>> = BTreeMap::new();
     for (server, client) in introspectors_query.load::<(Uuid, Uuid)>(connection)? {

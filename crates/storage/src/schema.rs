@@ -227,11 +227,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    resource_server_keys (tenant_id, key) {
+        tenant_id -> Uuid,
+        key -> Text,
+    }
+}
+
+diesel::table! {
     resource_server_scopes (tenant_id, resource_server_id, scope) {
         tenant_id -> Uuid,
         resource_server_id -> Uuid,
         scope -> Text,
         description -> Text,
+        platform_wide -> Bool,
+        needs_permission -> Nullable<Text>,
+        deprecated -> Bool,
     }
 }
 
@@ -247,6 +257,8 @@ diesel::table! {
         revision -> Int8,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        platform_wide -> Bool,
+        token_format -> Text,
     }
 }
 
@@ -380,6 +392,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     organizations,
     parted_tables,
     resource_server_introspectors,
+    resource_server_keys,
     resource_server_scopes,
     resource_servers,
     role_assignments,

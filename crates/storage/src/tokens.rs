@@ -10,7 +10,7 @@ use grantor_domain::token::AccessToken;
 use grantor_keys::{TokenHash, uuid_v7_millis};
 use uuid::Uuid;
 
-use crate::changes::FeedBounds;
+use crate::changes;
 use crate::error::StorageError;
 use crate::installation;
 use crate::schema::access_tokens;
@@ -69,25 +69,39 @@ fn expiry(id: Uuid) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_millis(i64::try_from(uuid_v7_millis(id)).ok()?)
 }
 
-/// The position that a decision for a tenant rests on, when it is read before everything else.
+/// The position that a decision rests on, when it is read before everything else: the newest change of all
+/// tenants.
 ///
-/// The last change of the tenant is enough: nothing of another tenant can cut off a token of this one, and
-/// the feed's order is the order of commits. Where all of the tenant's changes have left the feed, it is the
-/// number below the lowest that is kept: whatever was cut off by one of those changes was cut off below it.
-pub fn position(tx: &mut impl Reads, tenant: TenantId) -> Result<Position, StorageError> {
-    let FeedBounds { epoch, head, .. } = crate::changes::bounds(tx, tenant)?;
-    Ok(Position {
-        epoch,
-        sequence: head,
-    })
+/// A decision rests on its own tenant and, through the platform-wide resource servers, on the platform tenant. One
+/// number stands for both because the feed's order is the order of commits and none comes late: whatever is read
+/// after it has seen all changes up to it, whosever they are, and a change that it may have missed has a higher
+/// number, which [`insert`] looks for. So a position is never too high; and a tenant in which nothing happens gets
+/// a new one with each attempt, so that a change of the platform is decided upon once more and not for ever.
+///
+/// A cut of a client or tenant is a change as well: below it is dead what may not have seen it, and nothing else.
+/// Where all changes have left the feed, the position is the number below the lowest that is kept: whatever was
+/// cut off by one of those changes was cut off below it.
+pub fn position(tx: &mut impl Reads) -> Result<Position, StorageError> {
+    let (epoch, sequence) = changes::head(tx)?;
+    Ok(Position { epoch, sequence })
+}
+
+/// What a decision to issue rested on, beside the token's own tenant.
+#[derive(Debug, Clone, Default)]
+pub struct RestedOn {
+    /// Further tenants in whose feeds changes of the subjects stand.
+    pub tenants: Vec<TenantId>,
+    /// The subjects whose change makes the decision an old one.
+    pub subjects: Vec<Uuid>,
 }
 
 // Memory proposes, PostgreSQL disposes: the statement itself looks, in its own snapshot, whether the decision
-// is still current. It looks at the partitions of the feed that hold numbers after the position, and no others.
+// is still current. It looks at the changes of the tenants whose subjects it rested on, in the partitions of the
+// feed that hold numbers after the position, and no others.
 const ISSUE: &str = "INSERT INTO access_tokens \
         (tenant_id, client_id, id, token_hash, member_id, scopes, audiences, issued_at, epoch, decided_at, ip, user_agent) \
      SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 \
-     WHERE NOT EXISTS (SELECT FROM changes WHERE tenant_id = $1 AND sequence > $10 AND touched && $13)";
+     WHERE NOT EXISTS (SELECT FROM changes WHERE tenant_id = ANY ($14) AND sequence > $10 AND touched && $13)";
 
 /// Puts a token on record, unless something that the decision rested on has changed since its position:
 /// then nothing is written, and it must be decided anew. It may leave once this is committed, and not before
@@ -96,8 +110,12 @@ pub fn insert(
     tx: &mut FlowTx<'_>,
     token: &AccessToken,
     hash: TokenHash,
-    rested_on: &[Uuid],
+    rested_on: &RestedOn,
 ) -> Result<bool, StorageError> {
+    let tenants: Vec<Uuid> = std::iter::once(&token.tenant)
+        .chain(&rested_on.tenants)
+        .map(|tenant| tenant.uuid())
+        .collect();
     let written = diesel::sql_query(ISSUE)
         .bind::<SqlUuid, _>(token.tenant.uuid())
         .bind::<SqlUuid, _>(token.client.uuid())
@@ -111,7 +129,8 @@ pub fn insert(
         .bind::<BigInt, _>(token.position.sequence)
         .bind::<Nullable<Text>, _>(token.ip.map(|ip| ip.to_string()))
         .bind::<Nullable<Text>, _>(token.user_agent.as_deref())
-        .bind::<Array<SqlUuid>, _>(rested_on)
+        .bind::<Array<SqlUuid>, _>(&rested_on.subjects)
+        .bind::<Array<SqlUuid>, _>(tenants)
         .execute(tx.connection)?;
     Ok(written == 1)
 }
@@ -195,7 +214,7 @@ mod tests {
         connection
             .batch_execute(&format!(
                 "SET plan_cache_mode = {plans}; \
-                 PREPARE issue (uuid, uuid, uuid, bytea, uuid, text[], text[], timestamptz, bigint, bigint, text, text, uuid[]) \
+                 PREPARE issue (uuid, uuid, uuid, bytea, uuid, text[], text[], timestamptz, bigint, bigint, text, text, uuid[], uuid[]) \
                  AS {ISSUE}; \
                  BEGIN; SET LOCAL ROLE grantor_fast"
             ))
@@ -203,7 +222,7 @@ mod tests {
         let nobody = Uuid::nil();
         let lines: Vec<Line> = diesel::sql_query(format!(
             "EXPLAIN (COSTS OFF) EXECUTE issue ('{nobody}', '{nobody}', '{nobody}', '', NULL, '{{}}', '{{}}', 'epoch', 1, {position}, \
-             NULL, NULL, '{{{nobody}}}')"
+             NULL, NULL, '{{{nobody}}}', '{{{nobody},{nobody}}}')"
         ))
         .load(&mut connection)
         .unwrap();

@@ -20,7 +20,7 @@ use crate::answer::Oops;
 /// The most bytes that a form may have.
 pub const FORM_LIMIT: usize = 64 * 1024;
 
-/// A form that was posted to an endpoint, with who says to have sent it.
+/// A form that was posted to an endpoint of a tenant's issuer, with who says to have sent it.
 pub struct Posted {
     /// The issuer's tenant.
     pub tenant: TenantId,
@@ -34,44 +34,26 @@ pub struct Posted {
     pub user_agent: Option<String>,
 }
 
+/// A form that was posted to an endpoint of no tenant's, with who says to have sent it.
+pub struct PostedToAll {
+    /// The parameters.
+    pub form: Form,
+    /// The client's credentials.
+    pub credentials: PresentedCredentials,
+}
+
 impl FromRequest for Posted {
     type Error = Oops;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Oops>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let tenant = tenant(request);
-        // RFC 6749 appendix B: parameters are encoded as application/x-www-form-urlencoded.
-        let is_form = request
-            .content_type()
-            .eq_ignore_ascii_case("application/x-www-form-urlencoded");
-        let headers: Vec<Vec<u8>> = request
-            .headers()
-            .get_all(AUTHORIZATION)
-            .map(|value| value.as_bytes().to_vec())
-            .collect();
         let user_agent = user_agent(request);
         let address = CallerAddress::from_request(request, payload);
-        let payload = web::Payload::from_request(request, payload);
+        let received = received(request, payload);
         Box::pin(async move {
             let tenant = tenant?;
-            if !is_form {
-                return Err(Oops::NotAForm);
-            }
-            let body = match payload
-                .await
-                .map_err(|_| Oops::NotAForm)?
-                .to_bytes_limited(FORM_LIMIT)
-                .await
-            {
-                Ok(Ok(body)) => body,
-                Ok(Err(error)) => {
-                    let sentence = format!("the body could not be read: {error}");
-                    return Err(OAuthError::new(ErrorCode::InvalidRequest, sentence).into());
-                }
-                Err(_) => return Err(Oops::TooLarge { limit: FORM_LIMIT }),
-            };
-            let form = Form::parse(&body)?;
-            let credentials = credentials(&headers, &form)?;
+            let (form, credentials) = received.await?;
             let ip = address.await.ok().map(|address| address.0);
             Ok(Self {
                 tenant,
@@ -84,6 +66,57 @@ impl FromRequest for Posted {
     }
 }
 
+impl FromRequest for PostedToAll {
+    type Error = Oops;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Oops>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let received = received(request, payload);
+        Box::pin(async move {
+            let (form, credentials) = received.await?;
+            Ok(Self { form, credentials })
+        })
+    }
+}
+
+/// Reads a form, and the credentials that come with it.
+fn received(
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> impl Future<Output = Result<(Form, PresentedCredentials), Oops>> + 'static {
+    // RFC 6749 appendix B: parameters are encoded as application/x-www-form-urlencoded.
+    let is_form = request
+        .content_type()
+        .eq_ignore_ascii_case("application/x-www-form-urlencoded");
+    let headers: Vec<Vec<u8>> = request
+        .headers()
+        .get_all(AUTHORIZATION)
+        .map(|value| value.as_bytes().to_vec())
+        .collect();
+    let payload = web::Payload::from_request(request, payload);
+    async move {
+        if !is_form {
+            return Err(Oops::NotAForm);
+        }
+        let body = match payload
+            .await
+            .map_err(|_| Oops::NotAForm)?
+            .to_bytes_limited(FORM_LIMIT)
+            .await
+        {
+            Ok(Ok(body)) => body,
+            Ok(Err(error)) => {
+                let sentence = format!("the body could not be read: {error}");
+                return Err(OAuthError::new(ErrorCode::InvalidRequest, sentence).into());
+            }
+            Err(_) => return Err(Oops::TooLarge { limit: FORM_LIMIT }),
+        };
+        let form = Form::parse(&body)?;
+        let credentials = credentials(&headers, &form)?;
+        Ok((form, credentials))
+    }
+}
+
 /// The tenant that the path names. What is no id is told like an unknown one.
 pub fn tenant(request: &HttpRequest) -> Result<TenantId, Oops> {
     request
@@ -93,16 +126,21 @@ pub fn tenant(request: &HttpRequest) -> Result<TenantId, Oops> {
         .ok_or(Oops::NotFound)
 }
 
+/// A parameter that must be there.
+pub fn required<'f>(form: &'f Form, name: &'static str) -> Result<&'f str, Oops> {
+    form.get(name).ok_or_else(|| {
+        OAuthError::new(
+            ErrorCode::InvalidRequest,
+            format!("the parameter {name} is missing"),
+        )
+        .into()
+    })
+}
+
 impl Posted {
     /// A parameter that must be there.
     pub fn required(&self, name: &'static str) -> Result<&str, Oops> {
-        self.form.get(name).ok_or_else(|| {
-            OAuthError::new(
-                ErrorCode::InvalidRequest,
-                format!("the parameter {name} is missing"),
-            )
-            .into()
-        })
+        required(&self.form, name)
     }
 }
 

@@ -40,6 +40,7 @@ operations![
     jwks::jwks,
     token::token,
     introspection::introspect,
+    introspection::introspect_platform_wide,
     revocation::revoke,
     credentials::show,
     credentials::redeem,
@@ -76,6 +77,9 @@ async fn unmatched(request: HttpRequest) -> Result<actix_web::HttpResponse, Oops
         .is_some_and(|tenant| !tenant.is_empty() && !tenant.contains('/'))
     {
         return Err(Oops::MethodNotAllowed("GET"));
+    }
+    if path == "/introspect" {
+        return Err(Oops::MethodNotAllowed("POST"));
     }
     let endpoint = path
         .strip_prefix("/t/")

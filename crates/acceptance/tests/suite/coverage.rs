@@ -46,6 +46,46 @@ const EXEMPT: &[(&str, Case, &str)] = &[
         Case::ForeignTenant,
         "its path names no tenant",
     ),
+    (
+        "createPlatformResourceServer",
+        Case::ForeignTenant,
+        "its path names no tenant",
+    ),
+    (
+        "listPlatformResourceServers",
+        Case::ForeignTenant,
+        "its path names no tenant",
+    ),
+    (
+        "readPlatformResourceServer",
+        Case::ForeignTenant,
+        "its path names no tenant",
+    ),
+    (
+        "updatePlatformResourceServer",
+        Case::ForeignTenant,
+        "its path names no tenant",
+    ),
+    (
+        "replacePlatformResourceServer",
+        Case::ForeignTenant,
+        "its path names no tenant",
+    ),
+    (
+        "deletePlatformResourceServer",
+        Case::ForeignTenant,
+        "its path names no tenant",
+    ),
+    (
+        "putPlatformScope",
+        Case::ForeignTenant,
+        "its path names no tenant",
+    ),
+    (
+        "removePlatformScope",
+        Case::ForeignTenant,
+        "its path names no tenant",
+    ),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +149,7 @@ impl Operation {
 
     fn is_for_operators(&self) -> bool {
         self.permission()
-            .is_some_and(|name| name.starts_with("tenants."))
+            .is_some_and(|name| name.starts_with("tenants.") || name.starts_with("platform_"))
     }
 
     fn parameters(&self, place: &str) -> Vec<&Value> {
@@ -214,16 +254,30 @@ impl Scene {
     /// What an operation needs to find besides.
     fn prepare(&mut self, operation: &Operation) {
         if operation.path.contains("{resource_server}") {
-            let path = format!("/v1/tenants/{}/resource-servers", self.tenant.id);
-            let body = json!({ "key": "orders.api", "identifier": "https://orders.example", "name": "Orders",
+            let is_platform_wide = operation.path.starts_with("/v1/resource-servers");
+            let (path, key) = if is_platform_wide {
+                // Of its own in a world that many scenes share.
+                let own = self.tenant.id.replace('_', "-");
+                ("/v1/resource-servers".to_owned(), format!("orders-{own}"))
+            } else {
+                let path = format!("/v1/tenants/{}/resource-servers", self.tenant.id);
+                (path, "orders.api".to_owned())
+            };
+            let body = json!({ "key": key, "identifier": format!("https://{key}.example"), "name": "Orders",
                 "scopes": [{ "name": "read" }] });
-            let headers = [("authorization", self.authorization.as_str())];
+            let operator = self.world.as_operator();
+            let maker = if is_platform_wide {
+                &operator
+            } else {
+                &self.authorization
+            };
+            let headers = [("authorization", maker.as_str())];
             let made = self
                 .world
                 .http
                 .post_json(&self.world.api(&path), &headers, &body);
             self.ids.push(("resource_server", made.text("/id")));
-            let scope = if operation.id == "putScope" {
+            let scope = if ["putScope", "putPlatformScope"].contains(&operation.id.as_str()) {
                 "refund"
             } else {
                 "read"
@@ -524,8 +578,8 @@ fn a_change_of_what_exists_can_be_made_conditional() {
             .iter()
             .any(|parameter| parameter["name"] == "If-Match");
         let last = operation.path.rsplit('/').next().unwrap();
-        let on_a_thing =
-            operation.path.matches('{').count() > 1 || OF_THE_TENANT_ITSELF.contains(&last);
+        let on_a_thing = operation.path.replace("{tenant}", "").contains('{')
+            || OF_THE_TENANT_ITSELF.contains(&last);
         assert_eq!(takes, on_a_thing, "{id}");
         if !takes {
             continue;

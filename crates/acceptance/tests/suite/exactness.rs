@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
-use grantor_acceptance::{Replica, ServerSettings, Tenant, World};
+use grantor_acceptance::{Credentials, Replica, ServerSettings, Tenant, World};
 use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::ids::{ClientId, TenantId};
 use grantor_storage::{Change, Scope, StorageError, suspensions};
@@ -17,6 +17,7 @@ use grantor_test_support::{FixedClock, SeededEntropy, builders};
 use serde_json::{Value, json};
 
 use crate::oauth::Orders;
+use crate::platform_servers::Vendor;
 
 fn wait_for<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
@@ -169,16 +170,23 @@ fn while_a_token_is_recorded(orders: &Orders, meanwhile: impl FnOnce()) -> u16 {
         machine,
         ..
     } = orders;
+    while_recorded(world, tenant, machine, "orders.api:read", meanwhile)
+}
+
+/// The same for any client and scope.
+fn while_recorded(
+    world: &World,
+    tenant: &Tenant,
+    machine: &Credentials,
+    scope: &str,
+    meanwhile: impl FnOnce(),
+) -> u16 {
     let (mut holder, mut watcher) = (world.database.superuser(), world.database.superuser());
     holder
         .batch_execute("BEGIN; LOCK TABLE access_tokens IN EXCLUSIVE MODE")
         .unwrap();
-    std::thread::scope(|scope| {
-        let asking = scope.spawn(|| {
-            world
-                .request_token(&tenant.id, machine, "orders.api:read")
-                .status
-        });
+    std::thread::scope(|threads| {
+        let asking = threads.spawn(|| world.request_token(&tenant.id, machine, scope).status);
         until_somebody_waits(&mut watcher);
         meanwhile();
         holder.batch_execute("ROLLBACK").unwrap();
@@ -233,6 +241,69 @@ fn pause_2_a_token_that_was_decided_before_is_not_recorded_during_the_pause() {
         assert_eq!(disabled.status, 200, "{}", disabled.body);
     });
     assert_eq!(status, 401);
+}
+
+#[test]
+fn token_8_a_platform_wide_scope_that_goes_while_a_token_is_recorded_is_in_no_token() {
+    for gone in ["scope", "server"] {
+        let vendor = Vendor::new();
+        let Vendor {
+            world,
+            acme,
+            machine,
+            operator,
+            ..
+        } = &vendor;
+        let crossed =
+            |meanwhile: &dyn Fn()| while_recorded(world, acme, machine, "payments:read", meanwhile);
+        assert_eq!(crossed(&|| {}), 200);
+        // What the platform changes besides is decided upon once more, though nothing happens in the tenant, and
+        // then it is issued.
+        let renamed = crossed(&|| {
+            let body = json!({ "name": "Paying" });
+            vendor.send(operator, "PATCH", "", &body).expect(200);
+        });
+        assert_eq!(renamed, 200);
+        let status = crossed(&|| {
+            let path = if gone == "scope" {
+                "/scopes/read"
+            } else {
+                "?confirm_name=Paying"
+            };
+            vendor
+                .send(operator, "DELETE", path, &Value::Null)
+                .expect(204);
+        });
+        assert_eq!(status, 400, "{gone}");
+        // The tenant goes on with what is left.
+        let other = world.request_token(&acme.id, &acme.admin, "grantor:clients.read");
+        assert_eq!(other.status, 200, "{}", other.body);
+    }
+}
+
+#[test]
+fn token_6_a_format_that_changes_while_a_token_is_recorded_is_the_tokens() {
+    let vendor = Vendor::new();
+    let Vendor {
+        world,
+        acme,
+        machine,
+        operator,
+        ..
+    } = &vendor;
+    let (mut holder, mut watcher) = (world.database.superuser(), world.database.superuser());
+    holder
+        .batch_execute("BEGIN; LOCK TABLE access_tokens IN EXCLUSIVE MODE")
+        .unwrap();
+    let token = std::thread::scope(|threads| {
+        let asking = threads.spawn(|| world.token(&acme.id, machine, "payments:read"));
+        until_somebody_waits(&mut watcher);
+        let body = json!({ "token_format": "opaque" });
+        vendor.send(operator, "PATCH", "", &body).expect(200);
+        holder.batch_execute("ROLLBACK").unwrap();
+        asking.join().unwrap()
+    });
+    assert!(token.starts_with("gat_"), "decided anew");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use grantor_domain::audit::{Action, Actor, Event, Origin, Target};
 use grantor_domain::client::OwnerContact;
 use grantor_domain::ids::{ClientId, ResourceServerId, TenantId};
 use grantor_domain::resource_server::{
-    PrivateServerKey, ResourceServer, ServerIdentifier, Verification,
+    ResourceServer, ScopeFacts, ServerIdentifier, ServerKey, TokenFormat, Verification,
 };
 use grantor_domain::role::BuiltInRole;
 use grantor_domain::text::{Description, EmailAddress, OrganizationName, PersonName};
@@ -139,16 +139,17 @@ fn orders(api: &Api, checker: ClientId) -> Result<ResourceServer, Problem> {
     let scope = |name: &str, description: &str| {
         Ok::<_, Problem>((
             ScopeToken::parse(name).map_err(|error| ours(&error))?,
-            Description::parse(description).map_err(|error| ours(&error))?,
+            ScopeFacts::described(Description::parse(description).map_err(|error| ours(&error))?),
         ))
     };
     Ok(ResourceServer {
         id: api.new_id::<ResourceServerId>()?,
-        key: PrivateServerKey::parse("orders.api").map_err(|error| ours(&error))?,
+        key: ServerKey::private("orders.api").map_err(|error| ours(&error))?,
         identifier: ServerIdentifier::parse("https://orders.example")
             .map_err(|error| ours(&error))?,
         name: OrganizationName::parse("Orders").map_err(|error| ours(&error))?,
         verification: Verification::Introspection,
+        token_format: TokenFormat::Jwt,
         lifetime_cap: None,
         scopes: [scope(READ, "See orders.")?, scope(WRITE, "Change orders.")?]
             .into_iter()

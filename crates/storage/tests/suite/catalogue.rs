@@ -251,6 +251,7 @@ fn few_functions_have_their_definers_rights_and_few_may_call_them() {
         [
             "append_change as grantor_feed with search_path=grantor, pg_temp for grantor_owner",
             "erase_person as grantor_erasure with search_path=grantor, pg_temp for grantor_tenant, grantor_platform",
+            "feed_head as grantor_feed with search_path=grantor, pg_temp for grantor_tenant",
             "keep_partitions as grantor_owner with search_path=grantor, pg_temp and lock_timeout=200ms for grantor_platform",
             "purge_rows as grantor_purge with search_path=grantor, pg_temp for grantor_platform",
         ]
@@ -263,6 +264,7 @@ fn the_role_of_the_feed_adds_to_it_and_cuts_off_and_nothing_else() {
     assert_eq!(
         rights_of("'grantor_feed'::regrole"),
         [
+            "changes.sequence: SELECT",
             "changes: INSERT",
             "changes_sequence: USAGE",
             "suspensions.cut_below: UPDATE",

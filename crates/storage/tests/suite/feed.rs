@@ -153,7 +153,7 @@ fn a_cut_is_at_the_number_of_the_very_change() {
             fixture
                 .database
                 .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
-                    tokens::position(tx, tenant)
+                    tokens::position(tx)
                 }),
         );
         // What is decided from now on lives.

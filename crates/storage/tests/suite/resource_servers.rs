@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use grantor_domain::ids::{ResourceServerId, TenantId};
 use grantor_domain::lifetime::AccessTokenLifetime;
+use grantor_domain::permission::Permission;
 use grantor_domain::resource_server::{
-    PrivateServerKey, ResourceServer, ServerIdentifier, Verification,
+    Catalogue, ResourceServer, ScopeFacts, ServerIdentifier, ServerKey, ServerKind, TokenFormat,
+    Verification,
 };
+use grantor_domain::tenant::NewTenant;
 use grantor_domain::text::{Description, OrganizationName};
 use grantor_protocol::scope::ScopeToken;
 use grantor_storage::resource_servers::{
-    self, ResourceServerSettings, ServerOrder, StoredResourceServer,
+    self, Home, ResourceServerSettings, ServerOrder, StoredResourceServer,
 };
 use grantor_storage::{Change, ChangeTx, ReadTx, Scope, StorageError};
 use grantor_test_support::builders;
@@ -21,8 +24,8 @@ fn scope(text: &str) -> ScopeToken {
     ScopeToken::parse(text).unwrap()
 }
 
-fn description(text: &str) -> Description {
-    Description::parse(text).unwrap()
+fn described(text: &str) -> ScopeFacts {
+    ScopeFacts::described(Description::parse(text).unwrap())
 }
 
 fn change<T: Send + 'static>(
@@ -38,15 +41,21 @@ fn change<T: Send + 'static>(
 }
 
 fn make(fixture: &Fixture, tenant: TenantId, key: &str) -> Result<ResourceServer, StorageError> {
+    let kind = if key.contains('.') {
+        ServerKind::Private
+    } else {
+        ServerKind::PlatformWide
+    };
     let server = ResourceServer {
         id: fixture.id(),
-        key: PrivateServerKey::parse(key).unwrap(),
+        key: ServerKey::parse(kind, key).unwrap(),
         identifier: ServerIdentifier::parse(&format!("https://{key}.example"))
             .expect("an identifier"),
         name: OrganizationName::parse("Server").unwrap(),
         verification: Verification::Introspection,
+        token_format: TokenFormat::Jwt,
         lifetime_cap: None,
-        scopes: [(scope(&format!("{key}:read")), description("Reads"))].into(),
+        scopes: [(scope(&format!("{key}:read")), described("Reads"))].into(),
         introspectors: Vec::new(),
     };
     let made = server.clone();
@@ -57,14 +66,39 @@ fn make(fixture: &Fixture, tenant: TenantId, key: &str) -> Result<ResourceServer
 }
 
 fn find(fixture: &Fixture, tenant: TenantId, id: ResourceServerId) -> Option<StoredResourceServer> {
+    find_in(fixture, Home::private(tenant), id)
+}
+
+fn find_in(fixture: &Fixture, home: Home, id: ResourceServerId) -> Option<StoredResourceServer> {
+    let found: Result<_, StorageError> = wait_for(
+        fixture
+            .database
+            .read(Scope::Tenant(home.tenant), move |tx: &mut ReadTx<'_>| {
+                resource_servers::find(tx, home, id)
+            }),
+    );
+    found.unwrap()
+}
+
+fn catalogue(fixture: &Fixture, tenant: TenantId) -> Catalogue {
     let found: Result<_, StorageError> = wait_for(
         fixture
             .database
             .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
-                resource_servers::find(tx, tenant, id)
+                resource_servers::catalogue(tx, tenant)
             }),
     );
     found.unwrap()
+}
+
+/// Makes a tenant that of the operators.
+fn platform(fixture: &Fixture) -> NewTenant {
+    let platform = fixture.tenant("Platform");
+    fixture.superuser_runs(&format!(
+        "UPDATE tenants SET is_platform = true WHERE id = '{}'",
+        platform.id.uuid()
+    ));
+    platform
 }
 
 #[test]
@@ -79,6 +113,7 @@ fn one_is_found_whole_and_in_its_tenant_alone() {
     assert_eq!(
         found,
         StoredResourceServer {
+            owner: home,
             server: orders.clone(),
             revision: 1,
             created_at: now(),
@@ -88,7 +123,7 @@ fn one_is_found_whole_and_in_its_tenant_alone() {
     assert_eq!(find(&fixture, other, orders.id), None);
     assert_eq!(find(&fixture, home, fixture.id()), None);
     let locked = change(&fixture, home, move |tx| {
-        resource_servers::find_for_change(tx, home, orders.id)
+        resource_servers::find_for_change(tx, Home::private(home), orders.id)
     });
     assert_eq!(locked.unwrap(), Some(found));
 }
@@ -102,7 +137,8 @@ fn an_update_writes_all_settings_and_leaves_scopes_alone() {
     let settings = ResourceServerSettings {
         identifier: ServerIdentifier::parse("urn:orders").expect("an identifier"),
         name: OrganizationName::parse("All orders").unwrap(),
-        verification: Verification::Signature,
+        verification: Verification::Introspection,
+        token_format: TokenFormat::Opaque,
         lifetime_cap: Some(AccessTokenLifetime::from_seconds(300).unwrap()),
     };
     let update = |id, settings: &ResourceServerSettings| {
@@ -115,6 +151,7 @@ fn an_update_writes_all_settings_and_leaves_scopes_alone() {
     orders.identifier = settings.identifier.clone();
     orders.name = settings.name.clone();
     orders.verification = settings.verification;
+    orders.token_format = settings.token_format;
     orders.lifetime_cap = settings.lifetime_cap;
     let found = find(&fixture, home, orders.id).unwrap();
     assert_eq!((found.server, found.revision), (orders.clone(), 2));
@@ -149,10 +186,10 @@ fn scopes_come_change_and_go() {
     let fixture = Fixture::new();
     let home = fixture.home.id;
     let orders = make(&fixture, home, "orders.api").unwrap();
-    let put = |name: &str, text: &str| {
-        let (id, name, text) = (orders.id, scope(name), description(text));
+    let put = |name: &str, facts: ScopeFacts| {
+        let (server, name) = (orders.clone(), scope(name));
         change(&fixture, home, move |tx| {
-            resource_servers::put_scope(tx, home, id, &name, &text)
+            resource_servers::put_scope(tx, home, &server, &name, &facts)
         })
     };
     let remove = |name: &str| {
@@ -163,23 +200,31 @@ fn scopes_come_change_and_go() {
         .unwrap()
     };
     let scopes = || find(&fixture, home, orders.id).unwrap().server.scopes;
-    assert!(put("orders.api:write", "Writes").unwrap(), "made");
     assert!(
-        !put("orders.api:read", "Reads all").unwrap(),
-        "described anew"
+        put("orders.api:write", described("Writes")).unwrap(),
+        "made"
     );
+    let old = ScopeFacts {
+        needs_permission: Some(Permission::ClientsRead),
+        deprecated: true,
+        ..described("Reads all")
+    };
+    assert!(!put("orders.api:read", old.clone()).unwrap(), "told anew");
     let wanted = [
-        (scope("orders.api:read"), description("Reads all")),
-        (scope("orders.api:write"), description("Writes")),
+        (scope("orders.api:read"), old),
+        (scope("orders.api:write"), described("Writes")),
     ];
     assert_eq!(scopes(), wanted.into());
     assert!(remove("orders.api:read"));
     assert!(!remove("orders.api:read"));
     assert_eq!(scopes().len(), 1);
     assert_eq!(find(&fixture, home, orders.id).unwrap().revision, 5);
-    let nowhere = fixture.id();
+    let nowhere = ResourceServer {
+        id: fixture.id(),
+        ..orders
+    };
     change(&fixture, home, move |tx| {
-        resource_servers::put_scope(tx, home, nowhere, &scope("x.y:z"), &description(""))
+        resource_servers::put_scope(tx, home, &nowhere, &scope("x.y:z"), &described(""))
     })
     .unwrap_err();
 }
@@ -188,18 +233,19 @@ fn scopes_come_change_and_go() {
 fn of_eight_that_add_one_scope_at_once_one_made_it() {
     let fixture = Fixture::with(8, Duration::from_secs(30));
     let home = fixture.home.id;
-    let id = make(&fixture, home, "orders.api").unwrap().id;
+    let server = make(&fixture, home, "orders.api").unwrap();
     let made: usize = std::thread::scope(|threads| {
         let adding: Vec<_> = (0..8)
             .map(|_| {
-                threads.spawn(|| {
-                    change(&fixture, home, move |tx| {
+                let (fixture, server) = (&fixture, server.clone());
+                threads.spawn(move || {
+                    change(fixture, home, move |tx| {
                         resource_servers::put_scope(
                             tx,
                             home,
-                            id,
+                            &server,
                             &scope("orders.api:new"),
-                            &description(""),
+                            &described(""),
                         )
                     })
                     .unwrap()
@@ -267,7 +313,109 @@ fn a_deleted_one_is_gone_with_its_scopes_and_told_on_the_feed() {
     assert_eq!(find(&fixture, home, bills.id).unwrap().server, bills);
     let told = format!("SELECT count(*) FROM changes WHERE '{orders}' = ANY (subjects)");
     assert_eq!(fixture.number(&told), 3);
-    make(&fixture, home, "orders.api").unwrap();
+}
+
+#[test]
+fn token_8_the_key_of_one_that_is_gone_is_nobodys_any_more() {
+    let fixture = Fixture::with(8, Duration::from_secs(30));
+    let home = fixture.home.id;
+    let orders = make(&fixture, home, "orders.api").unwrap().id;
+    let constraint = |made: Result<ResourceServer, StorageError>| match made {
+        Err(StorageError::Taken { constraint }) => constraint,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        constraint(make(&fixture, home, "orders.api")),
+        "resource_servers_key"
+    );
+    // Who makes it while it is being deleted comes too late or too early, and never in between.
+    std::thread::scope(|threads| {
+        let making = threads.spawn(|| make(&fixture, home, "orders.api"));
+        change(&fixture, home, move |tx| {
+            resource_servers::delete(tx, home, orders)
+        })
+        .unwrap();
+        assert!(making.join().unwrap().is_err());
+    });
+    assert_eq!(
+        constraint(make(&fixture, home, "orders.api")),
+        "resource_server_keys_pkey"
+    );
+    make(&fixture, fixture.tenant("Other").id, "orders.api").unwrap();
+}
+
+#[test]
+fn tenant_1_platform_wide_ones_are_seen_by_every_tenant_but_for_who_introspects() {
+    let fixture = Fixture::new();
+    let home = platform(&fixture);
+    let (platform, other) = (home.id, fixture.tenant("Other").id);
+    let mut billing = make(&fixture, platform, "billing").unwrap();
+    make(&fixture, platform, "inner.api").unwrap();
+    make(&fixture, other, "orders.api").unwrap();
+    let checker = fixture.client(&home, "Checker");
+    let id = billing.id;
+    change(&fixture, platform, move |tx| {
+        resource_servers::set_introspectors(tx, platform, id, &[checker])
+    })
+    .unwrap();
+    let seen = find_in(&fixture, Home::platform_wide(other), id).unwrap();
+    assert_eq!((seen.owner, &seen.server), (platform, &billing));
+    let keys = |tenant| -> Vec<String> {
+        let catalogue = catalogue(&fixture, tenant);
+        let keys = catalogue.servers().iter().map(|server| server.key.as_str());
+        let mut keys: Vec<_> = keys.map(str::to_owned).collect();
+        keys.sort();
+        keys
+    };
+    assert_eq!(keys(other), ["billing", "orders.api"]);
+    assert_eq!(keys(fixture.home.id), ["billing"]);
+    assert_eq!(keys(platform), ["billing", "inner.api"]);
+    assert_eq!(catalogue(&fixture, fixture.home.id).owners(), [platform]);
+    billing.introspectors = vec![checker];
+    let whole = find_in(&fixture, Home::platform_wide(platform), id).unwrap();
+    assert_eq!(whole.server, billing);
+    // Of the two kinds each is found among its own.
+    assert_eq!(find(&fixture, platform, id), None);
+    assert_eq!(find(&fixture, other, id), None);
+}
+
+#[test]
+fn tenant_1_platform_wide_ones_are_written_in_the_platform_tenant_alone() {
+    let fixture = Fixture::new();
+    let (platform, other) = (platform(&fixture).id, fixture.tenant("Other").id);
+    let refused = make(&fixture, other, "billing").unwrap_err();
+    let text = format!("{refused:?}");
+    assert!(text.contains("row-level security"), "{text}");
+    let billing = make(&fixture, platform, "billing").unwrap();
+    let own = make(&fixture, other, "orders.api").unwrap();
+    // Nor as a scope of a private one.
+    let disguised = ResourceServer {
+        key: billing.key.clone(),
+        ..own
+    };
+    change(&fixture, other, move |tx| {
+        resource_servers::put_scope(
+            tx,
+            other,
+            &disguised,
+            &scope("billing:forged"),
+            &described(""),
+        )
+    })
+    .unwrap_err();
+    let id = billing.id;
+    for tenant in [other, platform] {
+        let found = change(&fixture, tenant, move |tx| {
+            resource_servers::find_for_change(tx, Home::platform_wide(other), id)
+        });
+        assert_eq!(found.unwrap(), None, "{tenant}");
+        let deleted = change(&fixture, other, move |tx| {
+            resource_servers::delete(tx, tenant, id)
+        });
+        assert!(!deleted.unwrap_or_default(), "{tenant}");
+    }
+    let there = find_in(&fixture, Home::platform_wide(other), id).unwrap();
+    assert_eq!(there.server, billing);
 }
 
 #[test]
@@ -295,7 +443,14 @@ fn pages_meet_in_every_order() {
                         fixture
                             .database
                             .read(Scope::Tenant(home), move |tx: &mut ReadTx<'_>| {
-                                resource_servers::search(tx, home, order, descending, after, size)
+                                resource_servers::search(
+                                    tx,
+                                    Home::private(home),
+                                    order,
+                                    descending,
+                                    after,
+                                    size,
+                                )
                             }),
                     );
                     let page = page.unwrap();

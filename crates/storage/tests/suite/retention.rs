@@ -34,7 +34,7 @@ fn position(fixture: &Fixture, tenant: TenantId) -> Position {
         fixture
             .database
             .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
-                tokens::position(tx, tenant)
+                tokens::position(tx)
             }),
     );
     read.unwrap()
@@ -184,10 +184,12 @@ fn a_position_outlives_the_changes_that_it_came_from() {
         client,
         ..
     } = scene();
-    let before = position(&fixture, quiet);
+    // The newest change of all tenants is the position of each.
+    assert_eq!(position(&fixture, quiet).sequence, 1_000_000);
     let cut_below = suspension(&fixture, quiet, client).cut_below;
-    assert_eq!(before.sequence, cut_below);
     kept(&fixture, now() + TimeDelta::days(31));
+    // Somebody may have moved the rows of the last partition too; then the floor stands for them.
+    fixture.superuser_runs("DELETE FROM changes");
     let after = position(&fixture, quiet);
     assert_eq!(after.sequence, 999_999);
     assert!(!suspension(&fixture, quiet, client).stops(after));
@@ -278,7 +280,7 @@ fn down_and_up_again_keep_the_feed_and_its_positions() {
     ));
     assert_eq!(by_rows, 999_999);
     migrate::up(&fixture.test.owner_url()).unwrap();
-    assert_eq!(position(&fixture, quiet).sequence, 999_999);
+    assert_eq!(position(&fixture, quiet).sequence, 1_000_000);
     assert!(!suspension(&fixture, quiet, client).stops(position(&fixture, quiet)));
     assert_eq!(bounds(&fixture, busy).floor, 1_000_000);
     kept(&fixture, now());

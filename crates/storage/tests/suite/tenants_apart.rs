@@ -11,7 +11,7 @@ use grantor_domain::member::{MemberSettings, NewMember};
 use grantor_domain::own_role::{OwnRoleName, OwnRoleSettings};
 use grantor_domain::permission::Permission;
 use grantor_domain::resource_server::{
-    PrivateServerKey, ResourceServer, ServerIdentifier, Verification,
+    ResourceServer, ScopeFacts, ServerIdentifier, ServerKey, TokenFormat, Verification,
 };
 use grantor_domain::role::{BuiltInRole, HeldRole};
 use grantor_domain::settings::TenantSettings;
@@ -29,6 +29,7 @@ use grantor_storage::credential_links::NewLink;
 use grantor_storage::deliveries::{self, Channel, NewDelivery};
 use grantor_storage::role_assignments::{self, Holder};
 use grantor_storage::signing_keys::{self, StoredSigningKey};
+use grantor_storage::tokens::RestedOn;
 use grantor_storage::{
     Change, Scope, StorageError, authenticators, credential_links, idempotency, members,
     resource_servers, roles, settings, suspensions, tokens,
@@ -82,14 +83,15 @@ fn fill(fixture: &Fixture, tenant: &NewTenant) {
     };
     let server = ResourceServer {
         id: fixture.id(),
-        key: PrivateServerKey::parse("orders.api").unwrap(),
+        key: ServerKey::private("orders.api").unwrap(),
         identifier: ServerIdentifier::parse("https://orders.example").expect("an identifier"),
         name: OrganizationName::parse("Orders").unwrap(),
         verification: Verification::Introspection,
+        token_format: TokenFormat::Jwt,
         lifetime_cap: None,
         scopes: [(
             ScopeToken::parse("orders.api:read").unwrap(),
-            Description::parse("").unwrap(),
+            ScopeFacts::described(Description::parse("").unwrap()),
         )]
         .into(),
         introspectors: vec![client],
@@ -167,11 +169,9 @@ fn fill(fixture: &Fixture, tenant: &NewTenant) {
         ip: None,
         user_agent: None,
     };
-    let stored: Result<(), StorageError> = wait_for(
-        fixture
-            .database
-            .flow(move |tx| tokens::insert(tx, &token, TokenHash::of("token"), &[]).map(drop)),
-    );
+    let stored: Result<(), StorageError> = wait_for(fixture.database.flow(move |tx| {
+        tokens::insert(tx, &token, TokenHash::of("token"), &RestedOn::default()).map(drop)
+    }));
     stored.unwrap();
 }
 

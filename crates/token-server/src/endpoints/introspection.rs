@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::TokenService;
 use crate::answer::{Oops, uncached};
-use crate::requests::Posted;
+use crate::requests::{Posted, PostedToAll, required};
 
 /// The parameters of an introspection or revocation request.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -50,6 +50,32 @@ pub async fn introspect(
         .authority
         .introspect(posted.tenant, posted.credentials, token, service.now())
         .await?;
+    told(found)
+}
+
+/// Ask whether a token of any tenant is good
+///
+/// For the clients of the operators' tenant that a platform-wide resource server of the token's audience names. To
+/// everyone else every token is inactive. Of a token for several resource servers, only what concerns theirs is told.
+#[utoipa::path(
+    operation_id = "introspectPlatformWide", tag = "Tokens",
+    request_body(content = PresentedTokenForm, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, body = IntrospectionAnswer), (status = "default", body = OAuthError)),
+    security(("client_secret_basic" = []), ()))]
+#[post("/introspect")]
+pub async fn introspect_platform_wide(
+    service: web::Data<TokenService>,
+    posted: PostedToAll,
+) -> Result<HttpResponse, Oops> {
+    let token = required(&posted.form, "token")?.to_owned();
+    let found = service
+        .authority
+        .introspect_platform_wide(posted.credentials, token, service.now())
+        .await?;
+    told(found)
+}
+
+fn told(found: Option<Introspected>) -> Result<HttpResponse, Oops> {
     Ok(uncached(&match found {
         Some(found) => IntrospectionAnswer::Active(Box::new(active(found)?)),
         // RFC 7662 §2.2: of an inactive token nothing else is told, not even why.

@@ -14,7 +14,7 @@ use grantor_authority::Authority;
 use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::ids::{ClientId, ResourceServerId, TenantId};
 use grantor_domain::resource_server::{
-    PrivateServerKey, ResourceServer, ServerIdentifier, Verification,
+    ResourceServer, ScopeFacts, ServerIdentifier, ServerKey, TokenFormat, Verification,
 };
 use grantor_domain::text::{Description, OrganizationName};
 use grantor_protocol::scope::ScopeToken;
@@ -535,14 +535,15 @@ fn orders_api(database: &Database, tenant: &str, checker: &Credentials) {
     let now = SystemClock.now();
     let server = ResourceServer {
         id: builders::id_at::<ResourceServerId>(now, database.entropy().as_ref()),
-        key: PrivateServerKey::parse("orders.api").unwrap(),
+        key: ServerKey::private("orders.api").unwrap(),
         identifier: ServerIdentifier::parse("https://orders.example").expect("an identifier"),
         name: OrganizationName::parse("Orders").unwrap(),
         verification: Verification::Introspection,
+        token_format: TokenFormat::Jwt,
         lifetime_cap: None,
         scopes: [(
             ScopeToken::parse("orders.api:read").unwrap(),
-            Description::parse("").unwrap(),
+            ScopeFacts::described(Description::parse("").unwrap()),
         )]
         .into(),
         introspectors: vec![checker.client_id.parse::<ClientId>().unwrap()],
