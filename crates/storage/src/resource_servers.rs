@@ -227,7 +227,7 @@ pub fn insert(
 #[diesel(table_name = resource_server_scopes, treat_none_as_null = true)]
 struct FactsColumns<'f> {
     description: &'f str,
-    needs_permission: Option<&'static str>,
+    needs_permission: Option<String>,
     deprecated: bool,
 }
 
@@ -235,7 +235,9 @@ impl<'f> FactsColumns<'f> {
     fn of(facts: &'f ScopeFacts) -> Self {
         Self {
             description: facts.description.as_str(),
-            needs_permission: facts.needs_permission.map(Permission::as_str),
+            needs_permission: facts
+                .needs_permission
+                .map(|permission| permission.as_str().to_owned()),
             deprecated: facts.deprecated,
         }
     }
@@ -493,6 +495,9 @@ enum Of {
     All(TenantId),
 }
 
+/// A scope with whose it is and what is said of it.
+type ScopeRow = (Uuid, String, String, Option<String>, bool);
+
 fn with_particulars(
     connection: &mut PgConnection,
     rows: Vec<ServerRow>,
@@ -534,7 +539,6 @@ fn with_particulars(
                 .filter(resource_server_introspectors::tenant_id.eq(tenant.uuid()));
         }
     }
-    type ScopeRow = (Uuid, String, String, Option<String>, bool);
     let mut scopes: BTreeMap<Uuid, BTreeMap<ScopeToken, ScopeFacts>> = BTreeMap::new();
     for (server, scope, description, permission, deprecated) in
         scopes_query.load::<ScopeRow>(connection)?

@@ -311,8 +311,8 @@ fn bad_input_is_told_by_its_field() {
     );
     let made = private("own.api", "https://own.example").expect(201);
     let path = format!("{own}/{}", made["id"].as_str().unwrap());
-    let patch = json!({ "identifier": "https://payments.example" });
-    let taken = send(world, &admin, "PATCH", &path, &patch);
+    let theirs = json!({ "identifier": "https://payments.example" });
+    let taken = send(world, &admin, "PATCH", &path, &theirs);
     assert_eq!(faults(&taken, 409), ["/identifier"]);
     assert_eq!(create("name", json!("Billing")).status, 201);
 }

@@ -158,7 +158,7 @@ fn a_deprecated_scope_goes_on_for_who_has_it_and_nobody_gets_it_anew() {
     let refused = send(world, &admin, "POST", &own, &body);
     assert_eq!(faults(&refused, 422), ["/allowed_scopes/1"]);
     assert!(refused.body.contains("deprecated"), "{}", refused.body);
-    let patch = |scopes: &[&str]| {
+    let allow = |scopes: &[&str]| {
         send(
             world,
             &admin,
@@ -167,9 +167,9 @@ fn a_deprecated_scope_goes_on_for_who_has_it_and_nobody_gets_it_anew() {
             &json!({ "allowed_scopes": scopes }),
         )
     };
-    patch(&["payments:pay"]).expect(200);
+    allow(&["payments:pay"]).expect(200);
     assert_eq!(
-        faults(&patch(&["payments:read"]), 422),
+        faults(&allow(&["payments:read"]), 422),
         ["/allowed_scopes/0"]
     );
     let whole =
@@ -181,7 +181,7 @@ fn a_deprecated_scope_goes_on_for_who_has_it_and_nobody_gets_it_anew() {
     vendor
         .send(operator, "PUT", "/scopes/read", &young)
         .expect(200);
-    patch(&["payments:read"]).expect(200);
+    allow(&["payments:read"]).expect(200);
 }
 
 #[test]
