@@ -11,8 +11,10 @@ ALTER TABLE resource_server_scopes NO FORCE ROW LEVEL SECURITY;
 DROP POLICY platform_wide_of_the_platform ON resource_servers;
 DROP POLICY everybody_reads_platform_wide ON resource_servers;
 DROP POLICY everybody_reads_platform_wide ON resource_server_scopes;
--- Nothing in the schema before could say what these are.
+-- Nothing in the schema before could say what these are. They are counted by a trigger.
+ALTER TABLE tenant_usage NO FORCE ROW LEVEL SECURITY;
 DELETE FROM resource_servers WHERE platform_wide;
+ALTER TABLE tenant_usage FORCE ROW LEVEL SECURITY;
 REVOKE UPDATE (identifier, name, verification, lifetime_cap_seconds, token_format, revision, updated_at)
     ON resource_servers FROM grantor_tenant, grantor_platform;
 REVOKE UPDATE (description, needs_permission, deprecated) ON resource_server_scopes FROM grantor_tenant, grantor_platform;

@@ -15,7 +15,7 @@ use grantor_protocol::scope::ScopeToken;
 use grantor_storage::resource_servers::{
     self, Home, ResourceServerSettings, ServerOrder, StoredResourceServer,
 };
-use grantor_storage::{Change, ChangeTx, ReadTx, Scope, StorageError};
+use grantor_storage::{Change, ChangeTx, ReadTx, Scope, StorageError, migrate};
 use grantor_test_support::builders;
 
 use crate::support::{Fixture, now, wait_for};
@@ -464,4 +464,28 @@ fn pages_meet_in_every_order() {
             made.reverse();
         }
     }
+}
+
+#[test]
+fn going_back_and_forth_keeps_the_private_ones_and_their_keys() {
+    let fixture = Fixture::new();
+    let home = fixture.home.id;
+    let platform = platform(&fixture).id;
+    let orders = make(&fixture, home, "orders.api").unwrap();
+    make(&fixture, platform, "billing").unwrap();
+    let owner = fixture.test.owner_url();
+    while migrate::down(&owner).unwrap().unwrap() != "00000000000024" {}
+    assert_eq!(fixture.number("SELECT count(*) FROM resource_servers"), 1);
+    migrate::up(&owner).unwrap();
+    assert_eq!(find(&fixture, home, orders.id).unwrap().server, orders);
+    let keys = "SELECT count(*) FROM resource_server_keys WHERE key = 'orders.api'";
+    assert_eq!(fixture.number(keys), 1);
+    // The rows of before are written on.
+    let server = orders.clone();
+    change(&fixture, home, move |tx| {
+        resource_servers::put_scope(tx, home, &server, &scope("orders.api:new"), &described(""))?;
+        resource_servers::delete(tx, home, server.id)
+    })
+    .unwrap();
+    make(&fixture, platform, "billing").unwrap();
 }
