@@ -73,7 +73,7 @@ DECLARE
     purged text;
 BEGIN
     FOREACH purged IN ARRAY ARRAY['client_secrets', 'resource_server_introspectors', 'resource_server_scopes',
-        'role_assignments', 'member_words', 'members', 'roles', 'clients', 'resource_servers', 'signing_keys',
+        'role_assignments', 'member_words', 'authenticators', 'members', 'roles', 'clients', 'resource_servers', 'signing_keys',
         'organizations', 'suspensions', 'tenant_settings', 'tenant_quotas', 'tenant_usage'] LOOP
         PERFORM let_purge(format('grantor.%I', purged)::regclass);
     END LOOP;

@@ -55,6 +55,7 @@ ALTER TABLE resource_server_keys FORCE ROW LEVEL SECURITY;
 GRANT SELECT, INSERT ON resource_server_keys TO grantor_tenant, grantor_platform;
 CREATE POLICY own ON resource_server_keys FOR ALL TO grantor_tenant, grantor_platform
     USING (tenant_id = grantor.current_tenant());
+SELECT let_purge('resource_server_keys');
 CREATE FUNCTION use_key() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = grantor, pg_temp

@@ -58,7 +58,7 @@ impl World {
         let database = self.storage();
         let position: Result<_, StorageError> = wait_for(
             database.read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
-                tokens::position(tx, tenant)
+                tokens::position(tx)
             }),
         );
         let record = AccessToken {
@@ -75,8 +75,10 @@ impl World {
             ip: None,
             user_agent: None,
         };
-        let stored: Result<bool, StorageError> =
-            wait_for(database.flow(move |tx| tokens::insert(tx, &record, hash, &[])));
+        let stored: Result<bool, StorageError> = wait_for(
+            database
+                .flow(move |tx| tokens::insert(tx, &record, hash, &tokens::RestedOn::default())),
+        );
         assert!(stored.expect("a token"), "the token is on record");
         token
     }

@@ -5,7 +5,7 @@ use grantor_domain::audit::{Action, Event, Events, Target};
 use grantor_domain::client::Client;
 use grantor_domain::ids::{ClientId, OrganizationId, SecretId, TenantId};
 use grantor_domain::permission::Permission;
-use grantor_domain::role::{HeldPermissions, HomeTenant};
+use grantor_domain::role::HeldPermissions;
 use grantor_keys::{PlainSecret, SecretKind};
 use grantor_storage::clients::NewSecret;
 use grantor_storage::role_assignments::Holder;
@@ -199,11 +199,7 @@ fn conveyed_by(
     tenant: TenantId,
     client: &Client,
 ) -> Result<Vec<(Permission, Vec<OrganizationId>)>, Problem> {
-    let found = tenants::find(tx, tenant)?.ok_or(Problem::NotFound)?;
-    let home = HomeTenant {
-        root: found.root_organization,
-        is_platform: found.is_platform,
-    };
+    let home = tenants::find(tx, tenant)?.ok_or(Problem::NotFound)?.home();
     let roles = role_assignments::roles_of(tx, tenant, Holder::Client(client.id))?;
     let conveyed = HeldPermissions::of(&roles, home).within(&client.settings.allowed_scopes);
     conveyed

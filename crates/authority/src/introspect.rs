@@ -3,11 +3,15 @@
 use chrono::{DateTime, Utc};
 use grantor_domain::ids::TenantId;
 use grantor_domain::resource_server::Catalogue;
+use grantor_domain::role::HeldPermissions;
 use grantor_domain::tenant::Tenant;
 use grantor_domain::token::AccessToken;
 use grantor_protocol::scope::Scopes;
 use grantor_storage::callers::TokenKey;
-use grantor_storage::{ReadTx, Scope, StorageError, clients, resource_servers, tokens};
+use grantor_storage::role_assignments::Holder;
+use grantor_storage::{
+    ReadTx, Scope, StorageError, clients, resource_servers, role_assignments, tokens,
+};
 
 use crate::authenticate::authenticate_client;
 use crate::check::good_for;
@@ -45,6 +49,14 @@ pub(crate) fn check_token(
     let allowed_now = client
         .map(|client| catalogue.existing(&client.settings.allowed_scopes))
         .unwrap_or_default();
+    // role_4: who acts for a member has no scope that needs what the member may not do now.
+    let allowed_now = match found.token.member {
+        Some(member) => {
+            let roles = role_assignments::roles_of(tx, tenant.id, Holder::Member(member))?;
+            catalogue.for_member(&allowed_now, &HeldPermissions::of(&roles, tenant.home()))
+        }
+        None => allowed_now,
+    };
     let good = good_for(presented, &found, &tenant.suspension, &allowed_now, now);
     Ok(good.map(|scopes| (found.token, scopes)))
 }

@@ -552,16 +552,12 @@ pub(crate) mod tests {
         use crate::role::{BuiltInRole, HeldRole, HomeTenant};
         let both = catalogue([orders(Verification::Introspection, None), billing()]);
         let root = OrganizationId::from_uuid(Uuid::from_u128(1));
-        let held = |role| {
+        let held = |role: BuiltInRole| {
             let home = HomeTenant {
                 root,
                 is_platform: false,
             };
-            let role = HeldRole {
-                role,
-                organization: root,
-            };
-            HeldPermissions::of(&[role], home)
+            HeldRole::new(role, root).conveys(home)
         };
         let asked = Scopes::parse(
             "billing:gone billing:pay grantor:clients.read grantor:tenants.create openid orders.api:read",

@@ -5,6 +5,7 @@ use grantor_protocol::issuer::{Issuer, IssuerError};
 use thiserror::Error;
 
 use crate::ids::{OrganizationId, TenantId};
+use crate::role::HomeTenant;
 use crate::suspension::Suspension;
 use crate::text::OrganizationName;
 
@@ -32,6 +33,14 @@ pub struct Tenant {
 }
 
 impl Tenant {
+    /// What decides how far a role reaches in it.
+    pub fn home(&self) -> HomeTenant {
+        HomeTenant {
+            root: self.root_organization,
+            is_platform: self.is_platform,
+        }
+    }
+
     /// What a console shows of the tenant's state.
     pub fn status(&self) -> TenantStatus {
         if self.suspension.is_suspended() {

@@ -13,10 +13,7 @@ use crate::problem::Problem;
 /// How far roles reach in the tenant that the call is about.
 pub(super) fn home(tx: &mut impl Reads, acting: &Acting) -> Result<HomeTenant, Stop> {
     let tenant = tenants::find(tx, acting.tenant)?.ok_or(Problem::NotFound)?;
-    Ok(HomeTenant {
-        root: tenant.root_organization,
-        is_platform: tenant.is_platform,
-    })
+    Ok(tenant.home())
 }
 
 /// Demands that the caller holds whatever these roles convey, each over the same organization or one above it
