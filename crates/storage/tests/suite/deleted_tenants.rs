@@ -12,10 +12,11 @@ use uuid::Uuid;
 use crate::support::{Fixture, now, number, texts, wait_for};
 
 /// What stays of a deleted tenant: its mark and the log of record; what leaves by partition is as it was.
-const STAYING: [&str; 6] = [
+const STAYING: [&str; 7] = [
     "access_tokens",
     "audit_events",
     "changes",
+    "credential_links",
     "deliveries",
     "idempotency_records",
     "tenant_suspensions",
@@ -40,6 +41,8 @@ fn populate(fixture: &Fixture, tenant: &NewTenant, clients: u32) {
          INSERT INTO members (tenant_id, id, organization_id, name, email, created_at, updated_at)
            SELECT '{id}', md5('{id} member ' || n)::uuid, md5('{id} org ' || n)::uuid, 'Member', n || '@example.com', now(), now()
            FROM generate_series(1, 20) AS n;
+         INSERT INTO authenticators (tenant_id, member_id, kind, verifier, created_at, updated_at)
+           SELECT tenant_id, id, 'password', 'p1$none', now(), now() FROM members WHERE tenant_id = '{id}';
          INSERT INTO member_words (tenant_id, word, member_id) SELECT tenant_id, 'member', id FROM members WHERE tenant_id = '{id}';
          INSERT INTO roles (tenant_id, id, name, description, permissions, created_at, updated_at)
            VALUES ('{id}', '{id}', 'Auditor', '', '{{audit.read}}', now(), now());
