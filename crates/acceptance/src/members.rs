@@ -122,10 +122,10 @@ impl World {
             "/v1/tenants/{}/members/{member}/role-assignments",
             tenant.id
         );
-        let mut body = json!({ "role": role });
-        if let Some(organization) = organization {
-            body["organization_id"] = organization.into();
-        }
+        let body = match organization {
+            Some(organization) => json!({ "role": role, "organization_id": organization }),
+            None => json!({ "role": role }),
+        };
         let authorization = self.as_admin(tenant);
         let headers = [("authorization", authorization.as_str())];
         let made = self.http.post_json(&self.api(&path), &headers, &body);

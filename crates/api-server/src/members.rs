@@ -24,12 +24,9 @@ use self::create::{CreatedMember, NewMemberInput};
 use self::shapes::{MemberInput, MemberOutput, Standing, for_the_log};
 use crate::answer::Answer;
 use crate::call::{Acting, Call, Stop};
-use crate::client_state::DisableInput;
-use crate::operation::{Operation, QueryParameter, Success, Tag};
+use crate::operation::{Operation, Success, Tag};
 use crate::problem::{FieldFault, Problem, ProblemCode};
-use crate::requests::{
-    Filter, FilterKind, Json, ListRules, MergePatch, OptionalJson, Place, Whole,
-};
+use crate::requests::{Filter, FilterKind, Json, ListRules, MergePatch, Place, Whole};
 use crate::schemas::Page;
 use crate::words;
 
@@ -66,14 +63,6 @@ const LIST: &ListRules = &ListRules {
     ],
     sorts: &["created_at", "name", "email"],
 };
-
-const CONFIRM_NAME: &[QueryParameter] = &[QueryParameter {
-    name: "confirm_name",
-    required: true,
-    max_length: 100,
-    about: "The member's name, exactly.",
-    example: "A new colleague",
-}];
 
 /// The operations on members.
 pub fn operations() -> Vec<Operation> {
@@ -134,51 +123,8 @@ pub fn operations() -> Vec<Operation> {
             .may_fail(&[ProblemCode::Conflict, ProblemCode::RootOwner])
             .records(&[Action::MemberUpdated])
             .by(replace),
-        Operation::post("disableMember", "/v1/tenants/{tenant}/members/{member}/disable")
-            .about(
-                Tag::Members,
-                "Disable a member",
-                "Until they are enabled again they don't sign in, and tokens of clients that act for them are good \
-                 nowhere; when this has returned, that holds on every server. You must hold whatever the member \
-                 holds. The root owner can't be disabled.",
-            )
-            .needs(Permission::MembersDisable)
-            .urgent()
-            .conditional()
-            .takes::<OptionalJson<DisableInput>>()
-            .answers::<MemberOutput>(Success::Ok)
-            .tagged()
-            .may_fail(&[ProblemCode::RootOwner])
-            .records(&[Action::MemberDisabled])
-            .by(state::disable),
-        Operation::post("enableMember", "/v1/tenants/{tenant}/members/{member}/enable")
-            .about(
-                Tag::Members,
-                "Enable a member",
-                "What did not expire meanwhile works again. You must hold whatever the member holds.",
-            )
-            .needs(Permission::MembersDisable)
-            .conditional()
-            .answers::<MemberOutput>(Success::Ok)
-            .tagged()
-            .records(&[Action::MemberEnabled])
-            .by(state::enable),
-        Operation::delete("deleteMember", MEMBER)
-            .about(
-                Tag::Members,
-                "Delete a member",
-                "For good: their roles and password go, and tokens of clients that act for them die. You must hold \
-                 whatever the member holds. The root owner can't be deleted. The member's name must be typed in \
-                 `confirm_name`.",
-            )
-            .needs(Permission::MembersDelete)
-            .urgent()
-            .conditional()
-            .query(CONFIRM_NAME)
-            .may_fail(&[ProblemCode::ConfirmationMismatch, ProblemCode::RootOwner])
-            .records(&[Action::MemberDeleted])
-            .by(state::delete),
     ];
+    operations.extend(state::operations());
     operations.extend(links::operations());
     operations.extend(role_assignments::operations());
     operations.extend(root_owner::operations());

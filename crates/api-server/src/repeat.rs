@@ -127,7 +127,7 @@ impl Repeat {
         let answer = Ok(Answer::again(answer));
         Ok(Some(match shows {
             None => Change::Nothing(answer),
-            Some(shown) => Change::made(answer, shown.again()),
+            Some(secret) => Change::made(answer, secret.again()),
         }))
     }
 

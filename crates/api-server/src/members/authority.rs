@@ -1,5 +1,7 @@
 //! What one member's account is to others: nobody reaches, through it, what they do not hold themselves.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use grantor_domain::ids::OrganizationId;
 use grantor_domain::member::Member;
 use grantor_domain::permission::Permission;
@@ -36,12 +38,11 @@ fn conveyed(
     acting: &Acting,
     held: &HeldPermissions,
 ) -> Result<Vec<(Permission, Vec<OrganizationId>)>, StorageError> {
-    let mut paths = std::collections::BTreeMap::new();
-    for (_, over) in held.iter() {
-        if !paths.contains_key(&over) {
-            paths.insert(over, organizations::path(tx, acting.tenant, over)?);
-        }
-    }
+    let tops: BTreeSet<OrganizationId> = held.iter().map(|(_, over)| over).collect();
+    let paths = tops
+        .into_iter()
+        .map(|over| Ok((over, organizations::path(tx, acting.tenant, over)?)))
+        .collect::<Result<BTreeMap<_, _>, StorageError>>()?;
     Ok(held
         .iter()
         .map(|(permission, over)| (permission, paths.get(&over).cloned().unwrap_or_default()))

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::credential_link::{LinkKey, LinkPurpose};
-use grantor_domain::ids::{TenantId, TokenId};
+use grantor_domain::ids::{ClientId, TenantId, TokenId};
 use grantor_domain::member::{MemberSettings, NewMember};
 use grantor_domain::own_role::{OwnRoleName, OwnRoleSettings};
 use grantor_domain::permission::Permission;
@@ -64,6 +64,48 @@ fn signing_key(fixture: &Fixture, tenant: TenantId) -> StoredSigningKey {
     }
 }
 
+fn orders(fixture: &Fixture, introspector: ClientId) -> ResourceServer {
+    ResourceServer {
+        id: fixture.id(),
+        key: ServerKey::private("orders.api").unwrap(),
+        identifier: ServerIdentifier::parse("https://orders.example").expect("an identifier"),
+        name: OrganizationName::parse("Orders").unwrap(),
+        verification: Verification::Introspection,
+        token_format: TokenFormat::Jwt,
+        lifetime_cap: None,
+        scopes: [(
+            ScopeToken::parse("orders.api:read").unwrap(),
+            ScopeFacts::described(Description::parse("").unwrap()),
+        )]
+        .into(),
+        introspectors: vec![introspector],
+    }
+}
+
+fn put_token_on_record(fixture: &Fixture, id: TenantId, client: ClientId) {
+    let token = AccessToken {
+        tenant: id,
+        client,
+        id: builders::id_at(now() + TimeDelta::hours(1), fixture.entropy.as_ref()),
+        member: None,
+        scopes: Scopes::parse("orders.api:read").unwrap(),
+        audiences: vec!["https://orders.example".to_owned()],
+        issued_at: now(),
+        expires_at: now() + TimeDelta::hours(1),
+        revoked_at: None,
+        position: Position {
+            epoch: EPOCH,
+            sequence: 1,
+        },
+        ip: None,
+        user_agent: None,
+    };
+    let stored: Result<(), StorageError> = wait_for(fixture.database.flow(move |tx| {
+        tokens::insert(tx, &token, TokenHash::of("token"), &RestedOn::default()).map(drop)
+    }));
+    stored.unwrap();
+}
+
 /// Gives a tenant a row in every table that knows tenants.
 fn fill(fixture: &Fixture, tenant: &NewTenant) {
     let id = tenant.id;
@@ -81,21 +123,7 @@ fn fill(fixture: &Fixture, tenant: &NewTenant) {
             organization: tenant.root_organization,
         },
     };
-    let server = ResourceServer {
-        id: fixture.id(),
-        key: ServerKey::private("orders.api").unwrap(),
-        identifier: ServerIdentifier::parse("https://orders.example").expect("an identifier"),
-        name: OrganizationName::parse("Orders").unwrap(),
-        verification: Verification::Introspection,
-        token_format: TokenFormat::Jwt,
-        lifetime_cap: None,
-        scopes: [(
-            ScopeToken::parse("orders.api:read").unwrap(),
-            ScopeFacts::described(Description::parse("").unwrap()),
-        )]
-        .into(),
-        introspectors: vec![client],
-    };
+    let server = orders(fixture, client);
     let own_role = fixture.id();
     let auditor = OwnRoleSettings {
         name: OwnRoleName::parse("Auditor").unwrap(),
@@ -152,27 +180,7 @@ fn fill(fixture: &Fixture, tenant: &NewTenant) {
             ))
         })
         .unwrap();
-    let token = AccessToken {
-        tenant: id,
-        client,
-        id: builders::id_at(now() + TimeDelta::hours(1), fixture.entropy.as_ref()),
-        member: None,
-        scopes: Scopes::parse("orders.api:read").unwrap(),
-        audiences: vec!["https://orders.example".to_owned()],
-        issued_at: now(),
-        expires_at: now() + TimeDelta::hours(1),
-        revoked_at: None,
-        position: Position {
-            epoch: EPOCH,
-            sequence: 1,
-        },
-        ip: None,
-        user_agent: None,
-    };
-    let stored: Result<(), StorageError> = wait_for(fixture.database.flow(move |tx| {
-        tokens::insert(tx, &token, TokenHash::of("token"), &RestedOn::default()).map(drop)
-    }));
-    stored.unwrap();
+    put_token_on_record(fixture, id, client);
 }
 
 struct Two {
