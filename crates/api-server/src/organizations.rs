@@ -351,12 +351,12 @@ async fn delete(call: Call) -> Result<Answer<()>, Problem> {
         )?;
         let left = organizations::contents_for_deletion(tx, tenant, id)?;
         if !left.is_empty() {
-            return Err(Problem::NotEmpty(left.to_string()).into());
+            return Err(Problem::not_empty(left).into());
         }
         organizations::delete(tx, tenant, id, parent).map_err(|error| match error {
             // By something that is none of the contents.
             StorageError::Referenced { .. } => {
-                Stop::Problem(Problem::NotEmpty("something that refers to it".to_owned()))
+                Stop::Problem(Problem::not_empty("something that refers to it"))
             }
             other => other.into(),
         })?;

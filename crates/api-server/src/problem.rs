@@ -89,7 +89,7 @@ pub enum Problem {
     Conflict(FieldFault),
     /// It would leave a tenant without its root owner.
     RootOwner,
-    /// It can't go while this hangs on it.
+    /// It can't go while something hangs on it: what, and the mend.
     NotEmpty(String),
     /// The tenant of the operators can be neither suspended nor deleted.
     PlatformTenant,
@@ -183,9 +183,7 @@ impl Problem {
             Self::RootOwner => "this member is the tenant's root owner, who can't be disabled, deleted or demoted; hand \
                 the root ownership over first, with `PUT /v1/tenants/{tenant}/root-owner`"
                 .to_owned(),
-            Self::NotEmpty(what) => {
-                format!("it still has {what}; move them elsewhere or delete them first")
-            }
+            Self::NotEmpty(sentence) => sentence.clone(),
             Self::PlatformTenant => "this is the tenant of the operators, which can be neither suspended nor deleted; \
                 disable what must stop in it"
                 .to_owned(),
@@ -227,6 +225,13 @@ impl Problem {
             }
             _ => &[],
         }
+    }
+
+    /// It can't go while this lies in it.
+    pub fn not_empty(contents: impl fmt::Display) -> Self {
+        Self::NotEmpty(format!(
+            "it still has {contents}; move them elsewhere or delete them first"
+        ))
     }
 
     /// One field of the body at fault.

@@ -293,26 +293,31 @@ fn added(before: &OwnRoleSettings, after: &OwnRoleSettings) -> BTreeSet<Permissi
         .collect()
 }
 
+/// No more holders than these are counted.
+const MANY: i64 = 100;
+
+fn held_by(holders: usize) -> Problem {
+    let who = match holders {
+        1 => "1 member or client holds".to_owned(),
+        100.. => "100 members and clients or more hold".to_owned(),
+        some => format!("{some} members and clients hold"),
+    };
+    Problem::NotEmpty(format!("{who} it; take it from them first"))
+}
+
 async fn delete(call: Call) -> Result<Answer<()>, Problem> {
-    /// No more than these are counted.
-    const MANY: i64 = 100;
     let reference = call.id("role")?;
     call.change(move |tx, acting| {
         let role = find_for_change(tx, acting, reference)?;
         let holders = role_assignments::holders(tx, acting.tenant, role.id, MANY)?;
         if holders > 0 {
-            let holders = match holders {
-                1 => "1 holder".to_owned(),
-                100 => "100 holders or more".to_owned(),
-                some => format!("{some} holders"),
-            };
-            return Err(Problem::NotEmpty(holders).into());
+            return Err(held_by(holders).into());
         }
         match roles::delete(tx, acting.tenant, role.id) {
             Ok(_) => {}
             // Somebody was given it in this very moment.
             Err(StorageError::Referenced { .. }) => {
-                return Err(Problem::NotEmpty("1 holder".to_owned()).into());
+                return Err(held_by(1).into());
             }
             Err(error) => return Err(error.into()),
         }

@@ -25,7 +25,7 @@ pub(super) fn examples(base: &str) -> Map<String, Value> {
             "is another resource server's already",
         )),
         Problem::RootOwner,
-        Problem::NotEmpty("1 business group and 3 clients".to_owned()),
+        Problem::not_empty("1 business group and 3 clients"),
         Problem::QuotaReached {
             what: "organizations",
             limit: 1_000,
