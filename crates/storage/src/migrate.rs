@@ -199,7 +199,11 @@ pub fn prepare(superuser_url: &str, owner: &str, database: &str) -> Result<(), M
     .get_result(&mut connection)?;
     let (owner, database) = (quoted(owner, '"'), quoted(database, '"'));
     if !facts.role {
-        connection.batch_execute(&format!("CREATE ROLE {owner} LOGIN CREATEROLE"))?;
+        // Another one may make it at this very moment.
+        connection.batch_execute(&format!(
+            "DO $prepare$ BEGIN CREATE ROLE {owner} LOGIN CREATEROLE; \
+             EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $prepare$"
+        ))?;
     }
     if !facts.database {
         connection.batch_execute(&format!("CREATE DATABASE {database} OWNER {owner}"))?;

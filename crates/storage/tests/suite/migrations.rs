@@ -3,10 +3,12 @@
 use std::sync::Barrier;
 
 use diesel::connection::SimpleConnection as _;
+use grantor_domain::ids::ClientId;
+use grantor_domain::permission::Permission;
 use grantor_storage::migrate;
 use grantor_test_support::TestDatabase;
 
-use crate::support::texts;
+use crate::support::{Fixture, texts};
 
 /// All that the catalogue says of the two schemas, line by line.
 const DUMP: &str = "\
@@ -160,4 +162,58 @@ fn what_migrating_says_is_not_more_than_what_it_does() {
     assert!(before.iter().all(|state| !state.applied));
     assert_eq!(left(&test), [""; 0], "asking for the status makes nothing");
     assert_eq!(migrate::down(&test.owner_url()).unwrap(), None);
+}
+
+/// What a client is allowed, as it stands.
+fn allowed(fixture: &Fixture, client: ClientId) -> Vec<String> {
+    texts(
+        &mut fixture.test.superuser(),
+        &format!(
+            "SELECT unnest(allowed_scopes) FROM clients WHERE id = '{}' ORDER BY 1",
+            client.uuid()
+        ),
+    )
+}
+
+#[test]
+fn who_could_do_everything_before_can_do_everything_after() {
+    const BEFORE: &str = "grantor:audit.erase,grantor:audit.read,grantor:changes.read,grantor:clients.delete,\
+        grantor:clients.disable,grantor:clients.read,grantor:clients.write,grantor:resource_servers.read,\
+        grantor:resource_servers.write,grantor:secrets.write";
+    let fixture = Fixture::new();
+    let tenant = fixture.tenant("Acme");
+    let everything = fixture.client(&tenant, "Administration");
+    let part = fixture.client(&tenant, "Provisioning");
+    let without_role = fixture.client(&tenant, "Machine");
+    for (client, scopes) in [
+        (everything, BEFORE),
+        (part, "grantor:clients.read"),
+        (without_role, BEFORE),
+    ] {
+        fixture.superuser_runs(&format!(
+            "UPDATE clients SET allowed_scopes = string_to_array('{scopes}', ',') WHERE id = '{}'",
+            client.uuid()
+        ));
+    }
+    for client in [everything, part] {
+        fixture.superuser_runs(&format!(
+            "INSERT INTO role_assignments (tenant_id, id, client_id, role, organization_id, created_at) \
+             VALUES ('{0}', '{1}', '{1}', 'admin', '{2}', now())",
+            tenant.id.uuid(),
+            client.uuid(),
+            tenant.root_organization.uuid()
+        ));
+    }
+    let owner = fixture.test.owner_url();
+    while migrate::down(&owner).unwrap().unwrap() != "00000000000028" {}
+    migrate::up(&owner).unwrap();
+    let mut expected: Vec<String> = Permission::ALL
+        .iter()
+        .filter(|permission| !permission.is_for_operators())
+        .map(|permission| permission.scope_name())
+        .collect();
+    expected.sort();
+    assert_eq!(allowed(&fixture, everything), expected);
+    assert_eq!(allowed(&fixture, part), ["grantor:clients.read"]);
+    assert_eq!(allowed(&fixture, without_role).len(), 10);
 }
