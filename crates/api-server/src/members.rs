@@ -246,7 +246,7 @@ async fn list(call: Call) -> Result<Answer<Page<MemberOutput>>, Problem> {
                     &filter,
                     order,
                     descending,
-                    after,
+                    after.as_ref(),
                     fetch,
                 )?
                 .into_iter()
@@ -283,7 +283,7 @@ fn key_of(order: MemberOrder, member: &Member) -> Option<String> {
     match order {
         MemberOrder::Made => None,
         MemberOrder::Name => Some(member.settings.name.to_string()),
-        MemberOrder::Email => Some(member.settings.email.as_str().to_ascii_lowercase()),
+        MemberOrder::Email => Some(member.settings.email.key()),
     }
 }
 

@@ -152,6 +152,16 @@ impl EmailAddress {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The same for all addresses that differ by capital letters alone, of whichever script: by it people sign in.
+    pub fn key(&self) -> String {
+        Self::key_of(&self.0)
+    }
+
+    /// The key of what may be an address.
+    pub fn key_of(text: &str) -> String {
+        text.to_lowercase()
+    }
 }
 
 impl fmt::Display for EmailAddress {
@@ -226,6 +236,20 @@ mod tests {
         assert!(Description::parse("").is_ok());
         assert!(Description::parse("two\nlines").is_ok());
         assert!(Description::parse("bell\u{7}").is_err());
+    }
+
+    #[test]
+    fn addresses_that_differ_by_capital_letters_alone_have_one_key() {
+        for same in [
+            ["ada@b.example", "ADA@B.Example"],
+            ["ünal@münchen.example", "Ünal@MÜNCHEN.example"],
+            ["οδος@b.example", "ΟΔΟΣ@b.example"],
+        ] {
+            let [one, other] = same.map(|text| EmailAddress::parse(text).unwrap().key());
+            assert_eq!(one, other);
+        }
+        let key = |text| EmailAddress::parse(text).unwrap().key();
+        assert_ne!(key("u@b.example"), key("ü@b.example"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use diesel::sql_types::{Array, BigInt, Nullable, Text, Uuid as SqlUuid};
 use grantor_domain::ids::{MemberId, OrganizationId, TenantId};
 use grantor_domain::member::{Member, MemberStatus};
 use grantor_domain::search::{Sought, above};
+use grantor_domain::text::EmailAddress;
 use uuid::Uuid;
 
 use crate::error::StorageError;
@@ -43,7 +44,7 @@ pub fn list(
     filter: &MemberFilter,
     order: MemberOrder,
     descending: bool,
-    after: Option<(Option<String>, MemberId)>,
+    after: Option<&(Option<String>, MemberId)>,
     limit: i64,
 ) -> Result<Vec<Member>, StorageError> {
     let mut query = members::table
@@ -64,11 +65,11 @@ pub fn list(
         query = query.filter(members::status.eq(status.as_str()));
     }
     if let Some(email) = &filter.email {
-        query = query.filter(members::email_key.eq(email.to_ascii_lowercase()));
+        query = query.filter(members::email_key.eq(EmailAddress::key_of(email)));
     }
     macro_rules! keyset {
         ($column:expr) => {{
-            if let Some((Some(key), id)) = &after {
+            if let Some((Some(key), id)) = after {
                 let (key, id) = (key.clone(), id.uuid());
                 query = if descending {
                     query
@@ -77,7 +78,7 @@ pub fn list(
                                 .lt(key.clone())
                                 .or($column.eq(key).and(members::id.lt(id))),
                         )
-                        .filter($column.le(after_key(&after)))
+                        .filter($column.le(after_key(after)))
                 } else {
                     query
                         .filter(
@@ -85,7 +86,7 @@ pub fn list(
                                 .gt(key.clone())
                                 .or($column.eq(key).and(members::id.gt(id))),
                         )
-                        .filter($column.ge(after_key(&after)))
+                        .filter($column.ge(after_key(after)))
                 };
             }
             query = if descending {
@@ -99,7 +100,7 @@ pub fn list(
         MemberOrder::Name => keyset!(members::name),
         MemberOrder::Email => keyset!(members::email_key),
         MemberOrder::Made => {
-            let after = after.as_ref().map(|(_, id)| id.uuid());
+            let after = after.map(|(_, id)| id.uuid());
             query = if descending {
                 query
                     .filter(members::id.lt(after.unwrap_or(Uuid::max())))
@@ -119,11 +120,8 @@ pub fn list(
 }
 
 /// The key of a place, once more: by it alone the index is entered at the right place.
-fn after_key(after: &Option<(Option<String>, MemberId)>) -> String {
-    after
-        .as_ref()
-        .and_then(|(key, _)| key.clone())
-        .unwrap_or_default()
+fn after_key(after: Option<&(Option<String>, MemberId)>) -> String {
+    after.and_then(|(key, _)| key.clone()).unwrap_or_default()
 }
 
 #[derive(QueryableByName)]
@@ -183,7 +181,7 @@ pub fn search(
             filter
                 .email
                 .as_ref()
-                .map(|email| email.to_ascii_lowercase()),
+                .map(|email| EmailAddress::key_of(email)),
         )
         .bind::<BigInt, _>(limit)
         .load(tx.connection())?;

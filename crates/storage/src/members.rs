@@ -62,6 +62,7 @@ pub fn insert(
             members::id.eq(member.id.uuid()),
             members::name.eq(settings.name.as_str()),
             members::email.eq(settings.email.as_str()),
+            members::email_key.eq(settings.email.key()),
             members::organization_id.eq(settings.organization.uuid()),
             members::created_at.eq(now),
             members::updated_at.eq(now),
@@ -104,6 +105,7 @@ pub fn update(
         .set((
             members::name.eq(settings.name.as_str()),
             members::email.eq(settings.email.as_str()),
+            members::email_key.eq(settings.email.key()),
             members::organization_id.eq(settings.organization.uuid()),
         ))
         .execute(connection)?;

@@ -196,7 +196,8 @@ fn bad_ones(office: &Office) -> Vec<(&'static str, String)> {
     let newer = good("Newer");
     office.link(newer.member, LinkPurpose::PasswordReset);
     let moved = good("Moved");
-    office.edit_member(moved.member, "email = 'elsewhere@example.com'");
+    let elsewhere = "email = 'elsewhere@example.com', email_key = 'elsewhere@example.com'";
+    office.edit_member(moved.member, elsewhere);
     let disabled = good("Disabled");
     office.disable(disabled.member);
     let deleted = good("Deleted");
