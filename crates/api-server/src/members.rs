@@ -160,13 +160,15 @@ fn shown(tx: &mut impl Reads, acting: &Acting, id: MemberId) -> Result<Answer<Me
     Ok(Answer::ok(&output(tx, acting, &member)?)?.tagged(member.revision))
 }
 
-/// Whose address it would take, told as the field at fault.
+/// What stands in the way of a member as they are to be, told as the field at fault.
 fn conflict(error: StorageError) -> Stop {
     match error {
         StorageError::Taken { constraint } if constraint == "members_email" => {
             let fault = FieldFault::pointer("/email", "is another member's address already");
             Problem::Conflict(fault).into()
         }
+        // The organization went in this very moment.
+        StorageError::Referenced { .. } => no_home(),
         other => other.into(),
     }
 }
@@ -186,8 +188,12 @@ fn check_home(
     {
         return Ok(());
     }
+    Err(no_home())
+}
+
+fn no_home() -> Stop {
     let detail = "is no organization in which you may make members; name one that you see";
-    Err(Problem::field("/organization_id", detail).into())
+    Problem::field("/organization_id", detail).into()
 }
 
 async fn list(call: Call) -> Result<Answer<Page<MemberOutput>>, Problem> {
