@@ -8,7 +8,8 @@ use grantor_domain::password::{Password, PasswordRules};
 use grantor_domain::quota::Counted;
 use grantor_keys::PasswordVerifier;
 use grantor_storage::{Change, authenticators, members, quotas, settings, tenants};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -43,8 +44,14 @@ pub struct NewMemberInput {
     /// How the link gets to them by which they set their first password; no link is made if this is absent.
     invitation: Option<LinkDelivery>,
     /// The password that they are given instead. It must be as good as one that they would choose.
+    #[serde(default, deserialize_with = "unrepeated")]
     #[schema(value_type = Option<String>, format = Password, min_length = 8, max_length = 256)]
     password: Option<Zeroizing<String>>,
+}
+
+/// A text of which, when it is none, nothing is told: the parser's own sentence would repeat it.
+fn unrepeated<'de, D: Deserializer<'de>>(given: D) -> Result<Option<Zeroizing<String>>, D::Error> {
+    Option::deserialize(given).map_err(|_| D::Error::custom("must be a text"))
 }
 
 impl std::fmt::Debug for NewMemberInput {
