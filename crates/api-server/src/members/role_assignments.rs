@@ -1,11 +1,11 @@
 //! Which roles a member holds, given and taken; and who holds some over an organization.
 
 use chrono::{DateTime, Utc};
-use grantor_domain::audit::{Action, Event, Target};
+use grantor_domain::audit::{Action, Event, Events, Target};
 use grantor_domain::ids::{MemberId, OrganizationId, RoleAssignmentId};
 use grantor_domain::member::Member;
 use grantor_domain::permission::Permission;
-use grantor_domain::role::{BuiltInRole, HeldRole, Role, RoleReference};
+use grantor_domain::role::{BuiltInRole, HeldRole, HomeTenant, Role, RoleReference};
 use grantor_storage::role_assignments::{self, Assignment, Holder};
 use grantor_storage::{
     Change, ChangeTx, Reads, StorageError, organizations, roles, root_owner as root_owners,
@@ -128,7 +128,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .takes::<Json<AssignmentInput>>()
             .answers::<AssignmentOutput>(Success::Created)
             .may_fail(&[ProblemCode::Conflict])
-            .records(&[Action::RoleAssigned])
+            .records(&[Action::RoleAssigned, Action::RootOwnerChanged])
             .by(assign),
         Operation::delete("unassignRole", ONE)
             .about(
@@ -232,7 +232,7 @@ async fn assign(
     ));
     call.change(move |tx, acting| {
         // Whoever gives the first `owner` makes the root owner.
-        root_owners::lock(tx, acting.tenant)?;
+        let root_owner = root_owners::lock(tx, acting.tenant)?;
         let member = find_for_change(tx, acting, member)?;
         let home = home(tx, acting)?;
         let organization = organization.flatten().unwrap_or(home.root);
@@ -242,8 +242,12 @@ async fn assign(
             let detail = "is held over the root organization alone; leave it out";
             return Err(Problem::field("/organization_id", detail).into());
         }
+        let becomes_root_owner = root_owner.is_none() && role == Role::BuiltIn(BuiltInRole::Owner);
         let held = HeldRole { role, organization };
         check_holds(tx, acting, std::slice::from_ref(&held))?;
+        if becomes_root_owner {
+            check_first_owner(&member, home)?;
+        }
         give(tx, acting, id, &member, &held)?;
         let assignment = role_assignments::find(tx, acting.tenant, id)?.ok_or(Problem::Internal)?;
         let event = Event::new(
@@ -252,10 +256,32 @@ async fn assign(
             Target::Member(member.id),
         )
         .after(for_the_log(&assignment));
+        let mut events = Events::from(event);
+        if becomes_root_owner {
+            root_owners::set(tx, acting.tenant, None, member.id)?;
+            events = events.and(first_root_owner(acting, member.id));
+        }
         let answer = Answer::created(&AssignmentOutput::from(&assignment), location)?;
-        Ok(Change::made(answer, event))
+        Ok(Change::Made(answer, events))
     })
     .await
+}
+
+/// The first owner becomes the root owner, whom nobody can disable or move.
+fn check_first_owner(member: &Member, home: HomeTenant) -> Result<(), Stop> {
+    if !member.suspension.is_suspended() && member.settings.organization == home.root {
+        return Ok(());
+    }
+    let detail = "can't be given to this member: the first owner becomes the root owner, who is active and lives in \
+                  the root organization";
+    Err(Problem::field("/role", detail).into())
+}
+
+fn first_root_owner(acting: &Acting, member: MemberId) -> Event {
+    let target = Target::Tenant(acting.tenant);
+    Event::new(acting.tenant, Action::RootOwnerChanged, target)
+        .before(json!({ "root_owner_id": null }))
+        .after(json!({ "root_owner_id": member }))
 }
 
 fn give(
