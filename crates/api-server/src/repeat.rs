@@ -123,9 +123,9 @@ impl Repeat {
             log::error!("a kept answer is not one: {error}");
             Problem::Internal
         })?;
-        let shows = answer.shows();
+        let showing = answer.shows();
         let answer = Ok(Answer::again(answer));
-        Ok(Some(match shows {
+        Ok(Some(match showing {
             None => Change::Nothing(answer),
             Some(secret) => Change::made(answer, secret.again()),
         }))
