@@ -20,12 +20,12 @@ use crate::outbox::{Letter, Outbox};
 use crate::problem::Problem;
 use crate::requests::{Fields, OptionalJson};
 
-/// Why a client is disabled.
+/// Why a client or a member is disabled.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Disabling, example = json!({ "reason": "It hammers the orders API" }))]
 pub struct DisableInput {
-    /// Told to the client's owner contact by mail.
+    /// Shown with the pause; of a client it is told to the owner contact by mail.
     #[schema(
         example = "It hammers the orders API",
         min_length = 1,
