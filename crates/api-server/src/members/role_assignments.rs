@@ -128,7 +128,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .takes::<Json<AssignmentInput>>()
             .answers::<AssignmentOutput>(Success::Created)
             .may_fail(&[ProblemCode::Conflict])
-            .records(&[Action::RoleAssigned, Action::RootOwnerChanged])
+            .records(&[Action::RoleAssigned])
             .by(assign),
         Operation::delete("unassignRole", ONE)
             .about(
