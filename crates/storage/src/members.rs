@@ -9,6 +9,7 @@ use grantor_domain::member::{Member, MemberSettings, NewMember};
 use grantor_domain::text::{EmailAddress, PersonName};
 use uuid::Uuid;
 
+use crate::credential_links;
 use crate::error::StorageError;
 use crate::schema::{member_words, members, suspensions};
 use crate::stored;
@@ -124,6 +125,8 @@ pub fn update(
 /// dead; tells whether they were there.
 pub fn delete(tx: &mut ChangeTx<'_>, tenant: TenantId, id: MemberId) -> Result<bool, StorageError> {
     mark_deleted(tx, tenant, Subject::Member(id))?;
+    // With a link goes the address that it was made for.
+    credential_links::revoke_all(tx, tenant, id)?;
     let deleted = diesel::delete(members::table.find((tenant.uuid(), id.uuid())))
         .execute(tx.touching(tenant, Subject::Member(id))?)?;
     Ok(deleted == 1)

@@ -196,7 +196,7 @@ fn a_change_of_address_ends_a_link_and_changing_back_does_not_bring_back_what_wa
     let (fixture, key) = one();
     let address = |address: &str| {
         fixture.superuser_runs(&format!(
-            "UPDATE members SET email = '{address}' WHERE id = '{}'",
+            "UPDATE members SET email = '{address}', email_key = lower('{address}') WHERE id = '{}'",
             key.member.uuid()
         ));
     };
