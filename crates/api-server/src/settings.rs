@@ -10,7 +10,7 @@ use grantor_storage::{Change, Reads, StorageError, quotas, settings};
 
 use self::shapes::{SettingsInput, SettingsOutput, for_the_log};
 use crate::answer::Answer;
-use crate::call::Call;
+use crate::call::{Acting, Call, Stop};
 use crate::operation::{Operation, Success, Tag};
 use crate::problem::Problem;
 use crate::requests::{MergePatch, Whole};
@@ -36,7 +36,9 @@ pub fn operations() -> Vec<Operation> {
             .about(
                 Tag::Tenants,
                 "Change the settings",
-                "Changes the settings given, and no other; `null` brings back a default. They take effect at once.",
+                "Changes the settings given, and no other; `null` brings back a default. They take effect at once. \
+                 Another `credential_page` takes every permission over the root organization: that page gets the links \
+                 of all members.",
             )
             .needs_over_whole_tenant(Permission::SettingsWrite)
             .conditional()
@@ -119,6 +121,9 @@ async fn set(
         if after == *before {
             return Ok(Change::Nothing(answer(&present)?));
         }
+        if after.credential_page != before.credential_page {
+            check_may_send_members_elsewhere(acting)?;
+        }
         settings::update(tx, tenant, &after, stored.revision)?;
         let event = Event::new(tenant, Action::SettingsUpdated, Target::Tenant(tenant))
             .before(for_the_log(before))
@@ -127,4 +132,17 @@ async fn set(
         Ok(Change::made(answer(&shown(tx, tenant, &stored)?)?, event))
     })
     .await
+}
+
+/// `role_3`: whoever has the page that mailed links lead to can come in as any member, owners too.
+fn check_may_send_members_elsewhere(acting: &Acting) -> Result<(), Stop> {
+    let root = [acting.caller.root];
+    let everything = Permission::ALL
+        .iter()
+        .filter(|permission| !permission.is_for_operators())
+        .map(|permission| (*permission, root));
+    acting
+        .caller
+        .may_come_by(everything)
+        .map_err(|refusal| acting.refuse(refusal))
 }

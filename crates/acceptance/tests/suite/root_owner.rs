@@ -323,3 +323,45 @@ fn role_1_the_first_owner_of_a_tenant_without_one_is_active_and_at_home_in_the_r
         "a key holds it"
     );
 }
+
+#[test]
+fn an_operator_hands_over_for_one_who_is_gone_and_both_logs_tell_of_it() {
+    let acme = Acme::new();
+    let (heir, _) = owner(&acme, "heir@acme.example");
+    let world = acme.world();
+    let url = world.api(&format!("/v1/tenants/{}/root-owner", acme.scene.tenant.id));
+    let body = json!({ "member_id": heir }).to_string();
+    let ask = |method: &str, scopes: &str, body: &str| {
+        let operator = world.operator_with(scopes);
+        let headers = [
+            ("authorization", operator.as_str()),
+            ("content-type", "application/json"),
+        ];
+        world.http.send(method, &url, &headers, body.as_bytes())
+    };
+    // One with other permissions learns nothing of the tenant.
+    for (method, scope) in [
+        ("PUT", "grantor:tenants.read"),
+        ("GET", "grantor:clients.read"),
+    ] {
+        expect_problem(world, &ask(method, scope, &body), 404, "not-found");
+    }
+    let before = ask("GET", "grantor:tenants.read", "").expect(200);
+    assert_eq!(before["member_id"], json!(acme.scene.tenant.owner));
+    let done = ask("PUT", "grantor:tenants.write", &body).expect(200);
+    assert_eq!(done["member_id"], json!(heir));
+    assert_eq!(root_owner(&acme), heir);
+    assert_owned(&acme);
+    let changed = |tenant: &str, authorization: &str| {
+        let path = format!("/v1/tenants/{tenant}/audit-events?action=tenant.root_owner_changed");
+        let found = world
+            .http
+            .get(&world.api(&path), &[("authorization", authorization)])
+            .expect(200);
+        found["items"][0]["after"]["root_owner_id"].clone()
+    };
+    let own = changed(&acme.scene.tenant.id, &world.as_admin(&acme.scene.tenant));
+    let operators = world.operator_with("grantor:audit.read");
+    let platforms = changed(&world.platform_id, &operators);
+    assert_eq!((own, platforms), (json!(heir), json!(heir)));
+}

@@ -1,9 +1,10 @@
 //! What tenants set for themselves, and that it takes effect.
 
-use grantor_acceptance::{Answer, Replica};
+use grantor_acceptance::{Answer, Replica, World};
 use serde_json::{Value, json};
 
 use crate::feed::Scene;
+use crate::operations::expect_problem;
 
 fn send(scene: &Scene, method: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
     send_on(scene, &scene.world.replica, method, headers, body)
@@ -350,4 +351,35 @@ fn settings_are_for_whoever_manages_the_whole_tenant() {
         (ask("GET", b""), ask("PATCH", body), ask("PUT", b"{}")),
         (200, 403, 403)
     );
+}
+
+#[test]
+fn role_3_nobody_sends_members_to_a_page_of_theirs_who_does_not_hold_everything() {
+    let scene = Scene::new();
+    let page = json!({ "credential_page": "https://login.acme.example/password" });
+    let token = scene.world.token(
+        &scene.tenant.id,
+        &scene.tenant.admin,
+        "grantor:settings.write grantor:settings.read",
+    );
+    let narrow = World::bearer(&token);
+    let url = scene.url(&scene.world.replica, "/settings");
+    let narrowly = |body: &Value| {
+        let headers = [
+            ("authorization", narrow.as_str()),
+            ("content-type", "application/json"),
+        ];
+        let body = body.to_string();
+        scene
+            .world
+            .http
+            .send("PATCH", &url, &headers, body.as_bytes())
+    };
+    expect_problem(&scene.world, &narrowly(&page), 403, "forbidden");
+    let other = narrowly(&json!({ "password_min_length": 20 }));
+    assert_eq!(other.status, 200, "{}", other.body);
+    assert_eq!(patch(&scene, &page).status, 200);
+    // Taking it away is another page too.
+    let none = json!({ "credential_page": null });
+    expect_problem(&scene.world, &narrowly(&none), 403, "forbidden");
 }
