@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::{
     digest,
-    signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey},
+    signature::{ECDSA_P256_SHA256_FIXED, ED25519, UnparsedPublicKey},
 };
 use serde::{Deserialize, Serialize};
 
@@ -38,14 +38,29 @@ pub enum PublicParameters {
         /// The point's second coordinate.
         y: Coordinate,
     },
+    /// A key of an Edwards curve, which is a string of bytes (RFC 8037 §2).
+    #[serde(rename = "OKP")]
+    Okp {
+        /// The curve.
+        crv: EdwardsCurve,
+        /// The key.
+        x: Coordinate,
+    },
 }
 
-/// The curves in use.
+/// The curves of points in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Curve {
     /// NIST P-256.
     #[serde(rename = "P-256")]
     P256,
+}
+
+/// The Edwards curves in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EdwardsCurve {
+    /// Ed25519.
+    Ed25519,
 }
 
 /// What a published key is for: signatures, never encryption.
@@ -56,7 +71,7 @@ pub enum KeyUse {
     Signature,
 }
 
-/// A coordinate on P-256: 32 bytes, base64url in JSON.
+/// A coordinate on P-256, or a whole key of Ed25519: 32 bytes, base64url in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Coordinate([u8; 32]);
@@ -71,6 +86,7 @@ impl TryFrom<String> for Coordinate {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         // RFC 7518 §6.2.1.2: the length of this octet string MUST be the full size of a coordinate.
+        // RFC 8032 §5.1.5: a key of Ed25519 is as long.
         let bytes = URL_SAFE_NO_PAD
             .decode(text)
             .map_err(|_| MalformedCoordinate)?;
@@ -121,6 +137,18 @@ impl PublicJwk {
                     .verify(message, signature)
                     .is_ok()
             }
+            (
+                Algorithm::EdDsa,
+                PublicParameters::Okp {
+                    crv: EdwardsCurve::Ed25519,
+                    x,
+                },
+            ) => UnparsedPublicKey::new(&ED25519, x.0)
+                .verify(message, signature)
+                .is_ok(),
+            // A key that says of itself what it is not.
+            (Algorithm::Es256, PublicParameters::Okp { .. })
+            | (Algorithm::EdDsa, PublicParameters::Ec { .. }) => false,
         }
     }
 }
@@ -138,6 +166,15 @@ impl PublicParameters {
         })
     }
 
+    /// Reads a key of Ed25519, which is nothing but its bytes.
+    pub(crate) fn ed25519(key: &[u8]) -> Option<Self> {
+        let x = Coordinate(key.try_into().ok()?);
+        Some(Self::Okp {
+            crv: EdwardsCurve::Ed25519,
+            x,
+        })
+    }
+
     pub(crate) fn thumbprint(&self) -> String {
         // RFC 7638 §3: the required members alone, in lexicographic order, without whitespace.
         match *self {
@@ -149,6 +186,14 @@ impl PublicParameters {
                 r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#,
                 String::from(x),
                 String::from(y)
+            )),
+            // RFC 8037 §2: of these keys the required members are these.
+            Self::Okp {
+                crv: EdwardsCurve::Ed25519,
+                x,
+            } => hash_base64url(&format!(
+                r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#,
+                String::from(x)
             )),
         }
     }
@@ -180,6 +225,25 @@ mod tests {
         0xFF, 0xBC, 0xE6, 0xFA, 0xAD, 0xA7, 0x17, 0x9E, 0x84, 0xF3, 0xB9, 0xCA, 0xC2, 0xFC, 0x63,
         0x25, 0x51,
     ];
+
+    /// The key of RFC 8037 §A.2, with the members that this server publishes.
+    const RFC8037_A2_KEY: &str = r#"{
+        "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+        "kid": "a2", "use": "sig", "alg": "EdDSA"
+    }"#;
+
+    /// What RFC 8037 §A.4 signs, and the signature.
+    const ED25519_INPUT: &[u8] = b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
+    const ED25519_SIGNATURE: &str =
+        "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+
+    fn edwards_key() -> PublicJwk {
+        serde_json::from_str(RFC8037_A2_KEY).unwrap()
+    }
+
+    fn edwards_signature() -> Vec<u8> {
+        URL_SAFE_NO_PAD.decode(ED25519_SIGNATURE).unwrap()
+    }
 
     fn key() -> PublicJwk {
         serde_json::from_str(RFC7515_A3_KEY).unwrap()
@@ -218,10 +282,66 @@ mod tests {
 
     #[test]
     fn a_changed_message_is_refused() {
-        let mut message = SIGNING_INPUT.to_vec();
-        message[3] ^= 1;
-        assert!(!key().verifies(&message, &signature()));
-        assert!(!key().verifies(b"", &signature()));
+        for (key, signed, signature) in [
+            (key(), SIGNING_INPUT, signature()),
+            (edwards_key(), ED25519_INPUT, edwards_signature()),
+        ] {
+            let mut message = signed.to_vec();
+            message[3] ^= 1;
+            assert!(!key.verifies(&message, &signature));
+            assert!(!key.verifies(b"", &signature));
+        }
+    }
+
+    #[test]
+    fn rfc8037_a4_eddsa_verifies_and_every_changed_bit_is_refused() {
+        let (key, right) = (edwards_key(), edwards_signature());
+        assert!(key.verifies(ED25519_INPUT, &right));
+        for bit in 0..right.len() * 8 {
+            let mut wrong = right.clone();
+            wrong[bit / 8] ^= 1 << (bit % 8);
+            assert!(!key.verifies(ED25519_INPUT, &wrong), "bit {bit}");
+        }
+        for length in 0..right.len() {
+            assert!(!key.verifies(ED25519_INPUT, &right[..length]));
+        }
+        assert!(!key.verifies(ED25519_INPUT, &[right.as_slice(), &[0]].concat()));
+    }
+
+    #[test]
+    fn rfc8032_5_1_7_a_signature_has_no_second_form() {
+        // The order of the group, which added to the second half would make another one of the same.
+        let order: [u8; 32] = [
+            0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9,
+            0xde, 0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+        ];
+        let mut second = edwards_signature();
+        let mut carry = 0;
+        for (digit, added) in second[32..].iter_mut().zip(order) {
+            let sum = u16::from(*digit) + u16::from(added) + carry;
+            *digit = sum.to_le_bytes()[0];
+            carry = sum >> 8;
+        }
+        assert_eq!(carry, 0);
+        assert!(!edwards_key().verifies(ED25519_INPUT, &second));
+    }
+
+    #[test]
+    fn a_key_that_contradicts_itself_verifies_nothing() {
+        let point = PublicJwk {
+            alg: Algorithm::EdDsa,
+            ..key()
+        };
+        let bytes = PublicJwk {
+            alg: Algorithm::Es256,
+            ..edwards_key()
+        };
+        for (key, message, signature) in [
+            (&point, SIGNING_INPUT, signature()),
+            (&bytes, ED25519_INPUT, edwards_signature()),
+        ] {
+            assert!(!key.verifies(message, &signature));
+        }
     }
 
     #[test]
@@ -326,25 +446,37 @@ mod tests {
     }
 
     #[test]
-    fn a_published_key_has_exactly_the_public_members() {
-        let json = serde_json::to_value(key()).unwrap();
+    fn rfc8037_a3_the_thumbprint_of_an_edwards_key() {
         assert_eq!(
-            json,
-            serde_json::from_str::<serde_json::Value>(RFC7515_A3_KEY).unwrap()
+            edwards_key().thumbprint(),
+            "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
         );
-        let again: PublicJwk = serde_json::from_value(json).unwrap();
-        assert_eq!(again, key());
+    }
+
+    #[test]
+    fn a_published_key_has_exactly_the_public_members() {
+        for (key, text) in [(key(), RFC7515_A3_KEY), (edwards_key(), RFC8037_A2_KEY)] {
+            let json = serde_json::to_value(&key).unwrap();
+            assert_eq!(
+                json,
+                serde_json::from_str::<serde_json::Value>(text).unwrap()
+            );
+            let again: PublicJwk = serde_json::from_value(json).unwrap();
+            assert_eq!(again, key);
+        }
     }
 
     #[test]
     fn rfc7517_4_unknown_members_are_ignored_and_a_private_one_is_not_kept() {
-        let private = RFC7515_A3_KEY.replacen('{', r#"{"d":"c2VjcmV0","x5t":"",  "#, 1);
-        let key: PublicJwk = serde_json::from_str(&private).unwrap();
-        assert!(!serde_json::to_string(&key).unwrap().contains("c2VjcmV0"));
+        for public in [RFC7515_A3_KEY, RFC8037_A2_KEY] {
+            let private = public.replacen('{', r#"{"d":"c2VjcmV0","x5t":"",  "#, 1);
+            let key: PublicJwk = serde_json::from_str(&private).unwrap();
+            assert!(!serde_json::to_string(&key).unwrap().contains("c2VjcmV0"));
+        }
     }
 
     #[test]
-    fn a_key_that_is_not_for_es256_signatures_is_not_read() {
+    fn a_key_that_is_not_for_signatures_in_use_is_not_read() {
         for (from, to) in [
             ("\"EC\"", "\"RSA\""),
             ("\"EC\"", "\"oct\""),
@@ -359,6 +491,18 @@ mod tests {
         ] {
             let other = RFC7515_A3_KEY.replacen(from, to, 1);
             assert_ne!(other, RFC7515_A3_KEY);
+            assert!(serde_json::from_str::<PublicJwk>(&other).is_err(), "{to}");
+        }
+        for (from, to) in [
+            ("\"OKP\"", "\"EC\""),
+            ("Ed25519", "Ed448"),
+            ("Ed25519", "P-256"),
+            ("EdDSA", "none"),
+            ("11qY", "1qY"),
+            ("URo", "URp"),
+        ] {
+            let other = RFC8037_A2_KEY.replacen(from, to, 1);
+            assert_ne!(other, RFC8037_A2_KEY);
             assert!(serde_json::from_str::<PublicJwk>(&other).is_err(), "{to}");
         }
     }

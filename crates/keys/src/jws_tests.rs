@@ -10,8 +10,12 @@ struct Issuer {
 }
 
 fn issuer() -> Issuer {
+    issuer_with(Algorithm::Es256)
+}
+
+fn issuer_with(algorithm: Algorithm) -> Issuer {
     let entropy = SystemEntropy::default();
-    let new = generate_signing_key(Algorithm::Es256, &entropy).unwrap();
+    let new = generate_signing_key(algorithm, &entropy).unwrap();
     let key = SigningKey::from_pkcs8(new.algorithm, new.kid, &new.pkcs8, &entropy).unwrap();
     Issuer {
         key,
@@ -180,6 +184,50 @@ fn rfc8725_3_1_none_and_symmetric_algorithms_are_refused() {
         assert_refused!(issuer.verify(&token), VerifyError::Algorithm);
         let unsigned = &token[..=token.rfind('.').unwrap()];
         assert_refused!(issuer.verify(unsigned), VerifyError::Algorithm);
+    }
+}
+
+#[test]
+fn eddsa_signs_and_verifies_and_says_so() {
+    let issuer = issuer_with(Algorithm::EdDsa);
+    let token = issuer.token();
+    let claims = issuer.verify(&token).unwrap();
+    assert_eq!(claims, json!({ "sub": "cli_1", "exp": 1_700_000_000 }));
+    let header: Value =
+        serde_json::from_slice(&decode(token.split('.').next().unwrap()).unwrap()).unwrap();
+    let expected = json!({ "typ": TYPE, "alg": "EdDSA", "kid": issuer.key.kid() });
+    assert_eq!(header, expected);
+    for at in 0..token.len() {
+        let mut bytes = token.as_bytes().to_vec();
+        bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+        let changed = String::from_utf8(bytes).unwrap();
+        assert!(issuer.verify(&changed).is_err(), "at {at}: {changed}");
+    }
+}
+
+#[test]
+fn rfc8725_3_1_the_key_decides_the_algorithm_and_not_the_token() {
+    for (algorithm, claimed) in [(Algorithm::Es256, "EdDSA"), (Algorithm::EdDsa, "ES256")] {
+        let issuer = issuer_with(algorithm);
+        let mut header = issuer.header();
+        header["alg"] = json!(claimed);
+        let token = issuer.sign_header(&header);
+        assert_refused!(issuer.verify(&token), VerifyError::Algorithm);
+    }
+    // A key of the one is not found under the name of the other's.
+    let (points, edwards) = (issuer(), issuer_with(Algorithm::EdDsa));
+    let both = Jwks {
+        keys: vec![points.key.public(), edwards.key.public()],
+    };
+    let mut header = edwards.header();
+    header["alg"] = json!("ES256");
+    header["kid"] = json!(points.key.kid());
+    assert_refused!(
+        verify_jws::<Value>(&edwards.sign_header(&header), TYPE, &both),
+        VerifyError::Signature
+    );
+    for issuer in [&points, &edwards] {
+        assert!(verify_jws::<Value>(&issuer.token(), TYPE, &both).is_ok());
     }
 }
 

@@ -35,7 +35,9 @@ mod verifier;
 
 pub use derive::Mac;
 pub use entropy::{Entropy, EntropyError, SystemEntropy};
-pub use jwk::{Coordinate, Curve, Jwks, KeyUse, MalformedCoordinate, PublicJwk, PublicParameters};
+pub use jwk::{
+    Coordinate, Curve, EdwardsCurve, Jwks, KeyUse, MalformedCoordinate, PublicJwk, PublicParameters,
+};
 pub use jws::{MAX_JWS_LENGTH, SignError, VerifyError, peek_claims, verify_jws};
 pub use keyring::Keyring;
 pub use link_token::LinkToken;

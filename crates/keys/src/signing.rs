@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{Entropy, KeyUse, PublicJwk, PublicParameters};
 
-/// The signature algorithms of RFC 7518 that are in use.
+/// The registered signature algorithms that are in use (RFC 7518 §3.1, RFC 8037 §3.1).
 ///
 /// There is no `none` and nothing symmetric, so a token cannot ask for either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub enum Algorithm {
     /// ECDSA on P-256 with SHA-256.
     #[serde(rename = "ES256")]
     Es256,
+    /// Ed25519, under the name that it has in JOSE.
+    #[serde(rename = "EdDSA")]
+    EdDsa,
 }
 
 impl Algorithm {
@@ -23,6 +26,7 @@ impl Algorithm {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
         }
     }
 
@@ -30,6 +34,7 @@ impl Algorithm {
     pub fn parse(name: &str) -> Option<Self> {
         match name {
             "ES256" => Some(Self::Es256),
+            "EdDSA" => Some(Self::EdDsa),
             _ => None,
         }
     }
@@ -77,6 +82,7 @@ pub struct SigningKey {
 /// The key pair by its algorithm, so that the two cannot contradict each other.
 enum Pair {
     Es256(EcdsaKeyPair),
+    EdDsa(Ed25519KeyPair),
 }
 
 /// Makes a key pair, named by its thumbprint.
@@ -88,6 +94,9 @@ pub fn generate_signing_key(
         Algorithm::Es256 => {
             EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, entropy.ring())
                 .map_err(|_| KeyError::Generation)?
+        }
+        Algorithm::EdDsa => {
+            Ed25519KeyPair::generate_pkcs8(entropy.ring()).map_err(|_| KeyError::Generation)?
         }
     };
     let pkcs8 = Zeroizing::new(pkcs8.as_ref().to_vec());
@@ -130,6 +139,16 @@ impl SigningKey {
                     public,
                 })
             }
+            Algorithm::EdDsa => {
+                let pair = Ed25519KeyPair::from_pkcs8(pkcs8).map_err(|_| KeyError::Malformed)?;
+                let public = PublicParameters::ed25519(pair.public_key().as_ref())
+                    .ok_or(KeyError::Malformed)?;
+                Ok(Self {
+                    kid,
+                    pair: Pair::EdDsa(pair),
+                    public,
+                })
+            }
         }
     }
 
@@ -142,6 +161,7 @@ impl SigningKey {
     pub fn algorithm(&self) -> Algorithm {
         match self.pair {
             Pair::Es256(_) => Algorithm::Es256,
+            Pair::EdDsa(_) => Algorithm::EdDsa,
         }
     }
 
@@ -155,7 +175,7 @@ impl SigningKey {
         }
     }
 
-    /// The raw signature over a message; none when the random source fails.
+    /// The raw signature over a message; none when the random source fails, which Ed25519 does without.
     pub(crate) fn sign_raw(
         &self,
         message: &[u8],
@@ -163,6 +183,7 @@ impl SigningKey {
     ) -> Option<ring::signature::Signature> {
         match &self.pair {
             Pair::Es256(pair) => pair.sign(entropy.ring(), message).ok(),
+            Pair::EdDsa(pair) => Some(pair.sign(message)),
         }
     }
 }
@@ -183,93 +204,122 @@ mod tests {
     use super::*;
     use crate::SystemEntropy;
 
-    fn new_key() -> NewSigningKey {
-        generate_signing_key(Algorithm::Es256, &SystemEntropy::default()).unwrap()
+    const ALL: [Algorithm; 2] = [Algorithm::Es256, Algorithm::EdDsa];
+
+    fn new_key(algorithm: Algorithm) -> NewSigningKey {
+        generate_signing_key(algorithm, &SystemEntropy::default()).unwrap()
     }
 
-    fn load(pkcs8: &[u8]) -> Result<SigningKey, KeyError> {
+    fn load(algorithm: Algorithm, pkcs8: &[u8]) -> Result<SigningKey, KeyError> {
         let entropy = SystemEntropy::default();
-        SigningKey::from_pkcs8(Algorithm::Es256, "k".to_owned(), pkcs8, &entropy)
+        SigningKey::from_pkcs8(algorithm, "k".to_owned(), pkcs8, &entropy)
     }
 
     #[test]
     fn a_new_key_is_named_by_its_thumbprint_and_comes_back_from_storage() {
-        let new = new_key();
-        assert_eq!(new.kid, new.public.thumbprint());
-        assert_eq!(new.kid, new.public.kid);
-        assert_eq!(new.kid.len(), 43);
-        let entropy = SystemEntropy::default();
-        let stored =
-            SigningKey::from_pkcs8(new.algorithm, new.kid.clone(), &new.pkcs8, &entropy).unwrap();
-        assert_eq!(stored.public(), new.public);
-        assert_eq!(stored.kid(), new.kid);
+        for algorithm in ALL {
+            let new = new_key(algorithm);
+            assert_eq!(new.algorithm, algorithm);
+            assert_eq!(new.public.alg, algorithm);
+            assert_eq!(new.kid, new.public.thumbprint());
+            assert_eq!(new.kid, new.public.kid);
+            assert_eq!(new.kid.len(), 43);
+            let entropy = SystemEntropy::default();
+            let stored =
+                SigningKey::from_pkcs8(new.algorithm, new.kid.clone(), &new.pkcs8, &entropy)
+                    .unwrap();
+            assert_eq!(stored.public(), new.public);
+            assert_eq!(stored.kid(), new.kid);
+            assert_eq!(stored.algorithm(), algorithm);
+        }
     }
 
     #[test]
     fn two_keys_differ() {
-        assert_ne!(new_key().kid, new_key().kid);
+        for algorithm in ALL {
+            assert_ne!(new_key(algorithm).kid, new_key(algorithm).kid);
+        }
     }
 
     #[test]
     fn what_is_signed_verifies_under_the_public_part_only() {
-        let (new, other) = (new_key(), new_key());
-        let key = load(&new.pkcs8).unwrap();
-        let signature = key.sign_raw(b"message", &SystemEntropy::default()).unwrap();
-        assert_eq!(signature.as_ref().len(), 64);
-        assert!(new.public.verifies(b"message", signature.as_ref()));
-        assert!(!other.public.verifies(b"message", signature.as_ref()));
+        for algorithm in ALL {
+            let (new, other) = (new_key(algorithm), new_key(algorithm));
+            let key = load(algorithm, &new.pkcs8).unwrap();
+            let signature = key.sign_raw(b"message", &SystemEntropy::default()).unwrap();
+            assert_eq!(signature.as_ref().len(), 64);
+            assert!(new.public.verifies(b"message", signature.as_ref()));
+            assert!(!new.public.verifies(b"massage", signature.as_ref()));
+            assert!(!other.public.verifies(b"message", signature.as_ref()));
+        }
     }
 
     #[test]
     fn damaged_private_keys_are_refused_at_every_length() {
-        let new = new_key();
-        for length in 0..new.pkcs8.len() {
-            assert_eq!(load(&new.pkcs8[..length]).unwrap_err(), KeyError::Malformed);
+        for algorithm in ALL {
+            let new = new_key(algorithm);
+            let refused = |pkcs8: &[u8]| load(algorithm, pkcs8).unwrap_err();
+            for length in 0..new.pkcs8.len() {
+                assert_eq!(refused(&new.pkcs8[..length]), KeyError::Malformed);
+            }
+            let longer = [new.pkcs8.as_slice(), &[0]].concat();
+            assert_eq!(refused(&longer), KeyError::Malformed);
         }
-        assert_eq!(
-            load(&[new.pkcs8.as_slice(), &[0]].concat()).unwrap_err(),
-            KeyError::Malformed
-        );
     }
 
     #[test]
     fn a_private_key_with_another_public_part_is_refused() {
-        let (new, other) = (new_key(), new_key());
-        // ring's PKCS#8 ends with the public point.
-        let cut = new.pkcs8.len() - 64;
-        let mixed = [&new.pkcs8[..cut], &other.pkcs8[cut..]].concat();
-        assert_eq!(load(&mixed).unwrap_err(), KeyError::Malformed);
+        // ring's PKCS#8 ends with the public key: a point, or the 32 bytes of Ed25519.
+        for (algorithm, public) in [(Algorithm::Es256, 64), (Algorithm::EdDsa, 32)] {
+            let (new, other) = (new_key(algorithm), new_key(algorithm));
+            let cut = new.pkcs8.len() - public;
+            let mixed = [&new.pkcs8[..cut], &other.pkcs8[cut..]].concat();
+            assert_eq!(load(algorithm, &mixed).unwrap_err(), KeyError::Malformed);
+        }
+    }
+
+    #[test]
+    fn a_private_key_of_another_algorithm_is_refused() {
+        for (made, taken) in [
+            (Algorithm::Es256, Algorithm::EdDsa),
+            (Algorithm::EdDsa, Algorithm::Es256),
+        ] {
+            let new = new_key(made);
+            assert_eq!(load(taken, &new.pkcs8).unwrap_err(), KeyError::Malformed);
+        }
     }
 
     #[test]
     fn only_the_names_in_use_are_algorithms() {
-        assert_eq!(Algorithm::parse("ES256"), Some(Algorithm::Es256));
+        for algorithm in ALL {
+            assert_eq!(Algorithm::parse(algorithm.as_str()), Some(algorithm));
+            assert_eq!(serde_json::to_value(algorithm).unwrap(), algorithm.as_str());
+        }
         for name in [
-            "none", "None", "NONE", "", "es256", "HS256", "ES384", "ES256 ",
+            "none", "None", "NONE", "", "es256", "HS256", "ES384", "ES256 ", "EDDSA", "eddsa",
+            "Ed25519", "RS256",
         ] {
             assert_eq!(Algorithm::parse(name), None, "{name}");
         }
-        assert_eq!(
-            serde_json::to_value(Algorithm::Es256).unwrap(),
-            Algorithm::Es256.as_str()
-        );
     }
 
     #[test]
     fn debug_prints_no_private_part() {
-        let new = new_key();
-        let key = load(&new.pkcs8).unwrap();
-        assert_eq!(
-            format!("{new:?}"),
-            format!(
-                "NewSigningKey {{ kid: {:?}, algorithm: Es256, .. }}",
-                new.kid
-            )
-        );
-        assert_eq!(
-            format!("{key:?}"),
-            r#"SigningKey { kid: "k", algorithm: Es256, .. }"#
-        );
-        assert!(!format!("{new:?}").contains(&URL_SAFE_NO_PAD.encode(&*new.pkcs8)));
+        for algorithm in ALL {
+            let new = new_key(algorithm);
+            let key = load(algorithm, &new.pkcs8).unwrap();
+            assert_eq!(
+                format!("{new:?}"),
+                format!(
+                    "NewSigningKey {{ kid: {:?}, algorithm: {algorithm:?}, .. }}",
+                    new.kid
+                )
+            );
+            assert_eq!(
+                format!("{key:?}"),
+                format!(r#"SigningKey {{ kid: "k", algorithm: {algorithm:?}, .. }}"#)
+            );
+            assert!(!format!("{new:?}").contains(&URL_SAFE_NO_PAD.encode(&*new.pkcs8)));
+        }
     }
 }
