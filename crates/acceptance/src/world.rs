@@ -11,7 +11,8 @@ use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::ids::{ClientId, ResourceServerId, TenantId};
 use grantor_domain::lifetime::AccessTokenLifetime;
 use grantor_domain::resource_server::{
-    ResourceServer, ScopeFacts, ServerIdentifier, ServerKey, TokenFormat, Verification,
+    ResourceServer, ScopeFacts, ServerIdentifier, ServerKey, SigningAlgorithm, TokenFormat,
+    Verification,
 };
 use grantor_domain::text::{Description, OrganizationName};
 use grantor_keys::Entropy;
@@ -318,6 +319,7 @@ impl World {
             name: OrganizationName::parse("Orders").expect("a name"),
             verification,
             token_format: TokenFormat::Jwt,
+            signing_algorithm: SigningAlgorithm::Es256,
             lifetime_cap,
             scopes: [
                 (scope("orders.api:read"), nothing.clone()),

@@ -410,6 +410,7 @@ async fn set(
         after.name = settings.name.clone();
         after.verification = settings.verification;
         after.token_format = settings.token_format;
+        after.signing_algorithm = settings.signing_algorithm;
         after.lifetime_cap = settings.lifetime_cap;
         after.introspectors.clone_from(&introspectors);
         if after == *before {

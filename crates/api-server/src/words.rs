@@ -119,6 +119,13 @@ words! {
         /// Random: it tells nothing.
         Opaque = "opaque",
     }
+    /// With what the tokens of a resource server are signed (RFC 7518, RFC 8037).
+    SigningAlgorithm {
+        /// ECDSA on P-256 with SHA-256.
+        Es256 = "ES256",
+        /// Ed25519.
+        EdDsa = "EdDSA",
+    }
     /// Whose a scope is.
     ScopeKind {
         /// OpenID Connect's: it tells of a member.
@@ -153,6 +160,7 @@ from_domain! {
     TenantStatus from tenant::TenantStatus { Active, Suspended }
     Verification from resource_server::Verification { Introspection, Signature }
     TokenFormat from resource_server::TokenFormat { Jwt, Opaque }
+    SigningAlgorithm from resource_server::SigningAlgorithm { Es256, EdDsa }
 }
 
 impl From<Verification> for resource_server::Verification {
@@ -169,6 +177,15 @@ impl From<TokenFormat> for resource_server::TokenFormat {
         match word {
             TokenFormat::Jwt => Self::Jwt,
             TokenFormat::Opaque => Self::Opaque,
+        }
+    }
+}
+
+impl From<SigningAlgorithm> for resource_server::SigningAlgorithm {
+    fn from(word: SigningAlgorithm) -> Self {
+        match word {
+            SigningAlgorithm::Es256 => Self::Es256,
+            SigningAlgorithm::EdDsa => Self::EdDsa,
         }
     }
 }

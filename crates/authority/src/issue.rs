@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use grantor_domain::grant::{Issuance, decide_client_credentials};
 use grantor_domain::ids::{TenantId, TokenId};
-use grantor_domain::resource_server::TokenFormat;
+use grantor_domain::resource_server::{SigningAlgorithm, TokenShape};
 use grantor_domain::token::AccessToken;
 use grantor_keys::{OpaqueToken, TokenHash, TokenPlace, uuid_v7};
 use grantor_protocol::scope::Scopes;
@@ -111,11 +111,14 @@ impl Authority {
                 .chain(catalogue.subjects())
                 .collect(),
         };
-        let format = issuance.format;
+        let shape = issuance.shape;
         let record = self.record(&who, issuance, ip, user_agent, now)?;
-        let token = match format {
-            TokenFormat::Jwt => self.signed(&who, &record, published, now).await?,
-            TokenFormat::Opaque => {
+        let token = match shape {
+            TokenShape::Signed(algorithm) => {
+                self.signed(&who, &record, algorithm, published, now)
+                    .await?
+            }
+            TokenShape::Opaque => {
                 let place = TokenPlace {
                     tenant: record.tenant.uuid(),
                     client: record.client.uuid(),
@@ -137,10 +140,13 @@ impl Authority {
         &self,
         who: &Authenticated,
         record: &AccessToken,
+        algorithm: SigningAlgorithm,
         published: Vec<StoredSigningKey>,
         now: DateTime<Utc>,
     ) -> Result<String, Failure> {
-        let signing_key = self.signing_key(who.tenant.id, published, now).await?;
+        let signing_key = self
+            .signing_key(who.tenant.id, algorithm, published, now)
+            .await?;
         let claims = claims(who, record)?;
         Ok(signing_key.sign(ACCESS_TOKEN_TYP, &claims, self.entropy())?)
     }

@@ -1,12 +1,16 @@
-//! Signing keys of a tenant: made when first needed, published before use, rotated, retired.
+//! Signing keys of a tenant: made when first needed, published before use, rotated, retired. The keys of an algorithm
+//! are a line of generations of their own, which knows nothing of those of another.
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use grantor_domain::audit::{Action, Actor, Event, Origin, Target};
+use grantor_domain::audit::{Action, Actor, Event, Events, Origin, Target};
 use grantor_domain::ids::TenantId;
 use grantor_domain::lifetime::AccessTokenLifetime;
+use grantor_domain::resource_server::SigningAlgorithm;
 use grantor_keys::{Algorithm, Jwks, SealContext, SigningKey, generate_signing_key, uuid_v7};
 use grantor_storage::signing_keys::{self, StoredSigningKey};
-use grantor_storage::{Change, ReadTx, Scope, StorageError, tenants};
+use grantor_storage::{Change, ReadTx, Scope, StorageError, resource_servers, tenants};
 use serde_json::json;
 
 use crate::{Authority, Failure, Refusal};
@@ -25,39 +29,47 @@ fn tail() -> TimeDelta {
     TimeDelta::seconds(i64::from(AccessTokenLifetime::LONGEST) + JWKS_MAX_AGE_SECONDS)
 }
 
-/// What a rotation came to.
+/// What the rotation of the keys of one algorithm came to.
 #[derive(Debug, Clone)]
 pub struct Rotated {
     /// The new key.
     pub kid: String,
+    /// What it signs with.
+    pub algorithm: Algorithm,
     /// It signs from here on.
     pub signs_from: DateTime<Utc>,
-    /// The old ones are published until here.
+    /// The old ones of its algorithm are published until here.
     pub old_published_until: DateTime<Utc>,
 }
 
 impl Authority {
-    /// The keys of a tenant as they are published. The first one is made if there is none.
+    /// The keys of a tenant as they are published. The first one of an algorithm is made here if a resource server
+    /// says that its tokens are signed so: whoever keeps this set then has the key before the first token comes.
     pub async fn jwks(&self, tenant: TenantId, now: DateTime<Utc>) -> Result<Jwks, Refusal> {
-        let (tenant, published) = self
+        let (tenant, named, mut published) = self
             .database
             .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
                 let found = tenants::find(tx, tenant)?.ok_or(Refusal::NoSuchTenant)?;
-                Ok::<_, Refusal>((found, signing_keys::published(tx, tenant, now)?))
+                let named = resource_servers::signing_algorithms(tx, tenant)?;
+                let published = signing_keys::published(tx, tenant, now)?;
+                Ok::<_, Refusal>((found, named, published))
             })
             .await?;
-        // tenant_2: a suspended tenant takes no change.
-        let published = if published.is_empty() && !tenant.suspension.is_suspended() {
-            self.first_key(tenant.id, now).await?
-        } else {
-            published
-        };
+        // The management API's tokens are for every tenant, and have the default.
+        let needed = [SigningAlgorithm::default()].into_iter().chain(named);
+        for algorithm in needed.map(key_algorithm) {
+            let is_there = published.iter().any(|key| key.algorithm == algorithm);
+            // tenant_2: a suspended tenant takes no change.
+            if !is_there && !tenant.suspension.is_suspended() {
+                published = self.first_key(tenant.id, algorithm, now).await?;
+            }
+        }
         Ok(Jwks {
             keys: published.into_iter().map(|key| key.public).collect(),
         })
     }
 
-    /// The keys of a tenant with their times, the newest first, for an operator to see.
+    /// The keys of a tenant with their times, by algorithm and the newest first, for an operator to see.
     pub async fn published_keys(
         &self,
         tenant: TenantId,
@@ -71,18 +83,20 @@ impl Authority {
             .await
     }
 
-    /// The key that signs now: of those whose time has come, the newest.
+    /// The key that signs with an algorithm now: of those whose time has come, the newest.
     pub(crate) async fn signing_key(
         &self,
         tenant: TenantId,
-        published: Vec<StoredSigningKey>,
+        algorithm: SigningAlgorithm,
+        mut published: Vec<StoredSigningKey>,
         now: DateTime<Utc>,
     ) -> Result<SigningKey, Failure> {
-        let published = if published.is_empty() {
-            self.first_key(tenant, now).await?
-        } else {
-            published
-        };
+        let algorithm = key_algorithm(algorithm);
+        published.retain(|key| key.algorithm == algorithm);
+        if published.is_empty() {
+            published = self.first_key(tenant, algorithm, now).await?;
+            published.retain(|key| key.algorithm == algorithm);
+        }
         let key = published
             .iter()
             .find(|key| key.signs_from <= now)
@@ -99,13 +113,15 @@ impl Authority {
         )?)
     }
 
-    /// Makes the first key, unless another replica was faster: then that one's is taken.
+    /// Makes the first key of an algorithm, unless another replica was faster: then that one's is taken. Gives all
+    /// that is published then.
     async fn first_key(
         &self,
         tenant: TenantId,
+        algorithm: Algorithm,
         now: DateTime<Utc>,
     ) -> Result<Vec<StoredSigningKey>, Failure> {
-        let key = self.new_key(tenant, 1, now, now)?;
+        let key = self.new_key(tenant, algorithm, 1, now, now)?;
         let made = self
             .database
             .change(
@@ -132,49 +148,74 @@ impl Authority {
             .await
     }
 
-    /// Makes the next key. It is published at once, signs once every cache has it, and the older ones go
-    /// when the last token that they signed is over.
-    pub async fn rotate_signing_key(
+    /// Makes the next key of each algorithm that the tenant has keys of. It is published at once, signs once every
+    /// cache has it, and the older ones go when the last token that they signed is over. Where there is no key yet,
+    /// the first of the default is made, and signs at once.
+    pub async fn rotate_signing_keys(
         &self,
         tenant: TenantId,
         origin: Origin,
         now: DateTime<Utc>,
-    ) -> Result<Rotated, Refusal> {
-        let generation = self
-            .published_keys(tenant, now)
-            .await?
+    ) -> Result<Vec<Rotated>, Refusal> {
+        let mut newest: BTreeMap<&str, (Algorithm, i32)> = BTreeMap::new();
+        for key in self.published_keys(tenant, now).await? {
+            let line = newest
+                .entry(key.algorithm.as_str())
+                .or_insert((key.algorithm, key.generation));
+            line.1 = line.1.max(key.generation);
+        }
+        if newest.is_empty() {
+            let default = key_algorithm(SigningAlgorithm::default());
+            newest.insert(default.as_str(), (default, 0));
+        }
+        let mut keys = Vec::new();
+        for (algorithm, generation) in newest.into_values() {
+            let signs_from = if generation == 0 { now } else { now + lead() };
+            keys.push(self.new_key(tenant, algorithm, generation + 1, now, signs_from)?);
+        }
+        let rotated = keys
             .iter()
-            .map(|key| key.generation)
-            .max()
-            .map_or(1, |newest| newest + 1);
-        let signs_from = if generation == 1 { now } else { now + lead() };
-        let old_published_until = signs_from + tail();
-        let key = self.new_key(tenant, generation, now, signs_from)?;
-        let kid = key.kid.clone();
+            .map(|key| Rotated {
+                kid: key.kid.clone(),
+                algorithm: key.algorithm,
+                signs_from: key.signs_from,
+                old_published_until: key.signs_from + tail(),
+            })
+            .collect();
         self.database
             .change(Scope::Tenant(tenant), origin, now, move |tx| {
-                signing_keys::insert(tx, tenant, &key)?;
-                signing_keys::retire_before(tx, tenant, generation, old_published_until)?;
-                let event = Event::new(tenant, Action::SigningKeyRotated, Target::Tenant(tenant))
-                    .after(json!({ "kid": key.kid, "signs_from": signs_from }));
-                Ok::<_, StorageError>(Change::made((), event))
+                let mut events: Option<Events> = None;
+                for key in &keys {
+                    signing_keys::insert(tx, tenant, key)?;
+                    let until = key.signs_from + tail();
+                    signing_keys::retire_before(tx, tenant, key.algorithm, key.generation, until)?;
+                    let event =
+                        Event::new(tenant, Action::SigningKeyRotated, Target::Tenant(tenant))
+                            .after(json!({ "kid": key.kid, "algorithm": key.algorithm.as_str(),
+                                "signs_from": key.signs_from }));
+                    events = Some(match events {
+                        Some(events) => events.and(event),
+                        None => event.into(),
+                    });
+                }
+                Ok::<_, StorageError>(match events {
+                    Some(events) => Change::made((), events),
+                    None => Change::Nothing(()),
+                })
             })
             .await?;
-        Ok(Rotated {
-            kid,
-            signs_from,
-            old_published_until,
-        })
+        Ok(rotated)
     }
 
     fn new_key(
         &self,
         tenant: TenantId,
+        algorithm: Algorithm,
         generation: i32,
         now: DateTime<Utc>,
         signs_from: DateTime<Utc>,
     ) -> Result<StoredSigningKey, Failure> {
-        let made = generate_signing_key(Algorithm::Es256, self.entropy())?;
+        let made = generate_signing_key(algorithm, self.entropy())?;
         let millis = u64::try_from(now.timestamp_millis())
             .map_err(|_| Failure::Impossible("a clock before 1970"))?;
         let id = uuid_v7(millis, self.entropy())?;
@@ -192,6 +233,14 @@ impl Authority {
             signs_from,
             published_until: None,
         })
+    }
+}
+
+/// The algorithm of the keys for what resource servers ask for.
+fn key_algorithm(algorithm: SigningAlgorithm) -> Algorithm {
+    match algorithm {
+        SigningAlgorithm::Es256 => Algorithm::Es256,
+        SigningAlgorithm::EdDsa => Algorithm::EdDsa,
     }
 }
 

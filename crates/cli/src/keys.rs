@@ -25,7 +25,7 @@ enum KeysCommand {
     NewMasterKey,
     /// List the signing keys that a tenant publishes.
     List(TenantArgs),
-    /// Make a tenant's next signing key: published at once, signing once every cache has it.
+    /// Make a tenant's next signing key of each algorithm that it has one of: published at once, signing once every cache has it.
     Rotate(TenantArgs),
     /// Seal signing keys anew under GRANTOR_MASTER_KEY. A secret of a client needs the master key that it was made under until it is rotated.
     Reseal(CommonArgs),
@@ -88,14 +88,18 @@ pub(crate) async fn run(args: KeysArgs) -> Result<(), Failure> {
             let foundation = open(&args.common).await?;
             let rotated = foundation
                 .authority
-                .rotate_signing_key(args.tenant()?, origin(), foundation.clock.now())
+                .rotate_signing_keys(args.tenant()?, origin(), foundation.clock.now())
                 .await?;
-            say(&format!(
-                "{} signs from {}; older keys are published until {}",
-                rotated.kid,
-                rotated.signs_from.to_rfc3339(),
-                rotated.old_published_until.to_rfc3339()
-            ));
+            for key in rotated {
+                say(&format!(
+                    "{}  {}  signs from {}; older {} keys are published until {}",
+                    key.kid,
+                    key.algorithm.as_str(),
+                    key.signs_from.to_rfc3339(),
+                    key.algorithm.as_str(),
+                    key.old_published_until.to_rfc3339()
+                ));
+            }
         }
         KeysCommand::Reseal(common) => {
             let foundation = open(&common).await?;

@@ -10,7 +10,7 @@ use grantor_protocol::scope::Scopes;
 use crate::client::Client;
 use crate::lifetime::AccessTokenLifetime;
 use crate::openid::OpenIdScope;
-use crate::resource_server::{Catalogue, Reach, TokenFormat};
+use crate::resource_server::{Catalogue, Reach, TokenShape};
 use crate::tenant::{Tenant, TenantStatus};
 
 /// One condition on the way to a token.
@@ -48,7 +48,7 @@ pub struct Issuance {
     /// How long it lives.
     pub lifetime: AccessTokenLifetime,
     /// What it looks like.
-    pub format: TokenFormat,
+    pub shape: TokenShape,
 }
 
 /// A decision with the gates that led to it, in order.
@@ -136,7 +136,7 @@ pub fn decide_client_credentials(
         let Reach {
             audiences,
             lifetime_cap,
-            token_format,
+            token_shape,
         } = catalogue.reach(&known);
         let own = client.settings.access_token_lifetime;
         let lifetime = lifetime_cap.map_or(own, |cap| own.min(cap));
@@ -144,7 +144,7 @@ pub fn decide_client_credentials(
             scopes: known,
             audiences,
             lifetime,
-            format: token_format,
+            shape: token_shape,
         })
     };
     Decision { gates, issuance }
@@ -256,8 +256,8 @@ mod tests {
     use super::*;
     use crate::client::tests::client;
     use crate::ids::{OrganizationId, TenantId};
-    use crate::resource_server::Verification;
     use crate::resource_server::tests::{billing, catalogue, orders};
+    use crate::resource_server::{SigningAlgorithm, Verification};
     use crate::suspension::{Pause, Suspension};
     use crate::text::OrganizationName;
     use chrono::DateTime;
@@ -375,12 +375,13 @@ mod tests {
     }
 
     #[test]
-    fn token_6_what_is_issued_has_the_format_of_its_resource_servers() {
+    fn token_6_what_is_issued_has_the_shape_of_its_resource_servers() {
         let client = client("orders.api:read billing:pay");
         let issued = |asked| decide(&tenant(), &client, Some(asked)).issuance.unwrap();
-        assert_eq!(issued("orders.api:read").format, TokenFormat::Jwt);
+        let signed = TokenShape::Signed(SigningAlgorithm::Es256);
+        assert_eq!(issued("orders.api:read").shape, signed);
         let mixed = issued("orders.api:read billing:pay");
-        assert_eq!(mixed.format, TokenFormat::Opaque);
+        assert_eq!(mixed.shape, TokenShape::Opaque);
         assert_eq!(mixed.lifetime.seconds(), 120);
     }
 

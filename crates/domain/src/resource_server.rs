@@ -197,6 +197,50 @@ impl TokenFormat {
     }
 }
 
+/// With what the tokens of a resource server are signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum SigningAlgorithm {
+    /// ECDSA on P-256 with SHA-256: every verifier of JWTs knows it.
+    #[default]
+    Es256,
+    /// Ed25519.
+    EdDsa,
+}
+
+impl SigningAlgorithm {
+    /// The stored word, which is the registered name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+
+    /// Reads the stored word.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "ES256" => Some(Self::Es256),
+            "EdDSA" => Some(Self::EdDsa),
+            _ => None,
+        }
+    }
+
+    /// What both can verify who ask for these: what they agree on, or else the default. So the order in which
+    /// several come together does not matter.
+    fn agreed(self, other: Self) -> Self {
+        if self == other { self } else { Self::default() }
+    }
+}
+
+/// What one token looks like. Of an opaque one there is nothing to sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenShape {
+    /// Signed (RFC 9068), with this algorithm.
+    Signed(SigningAlgorithm),
+    /// Random.
+    Opaque,
+}
+
 /// What is said of a scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScopeFacts {
@@ -234,6 +278,8 @@ pub struct ResourceServer {
     pub verification: Verification,
     /// What its tokens look like.
     pub token_format: TokenFormat,
+    /// With what its tokens are signed, where they are.
+    pub signing_algorithm: SigningAlgorithm,
     /// The longest that tokens for it may live.
     pub lifetime_cap: Option<AccessTokenLifetime>,
     /// Its scopes, each the whole token with the key in front.
@@ -256,8 +302,8 @@ pub struct Reach {
     pub audiences: Vec<String>,
     /// The lowest of the caps on a token's lifetime.
     pub lifetime_cap: Option<AccessTokenLifetime>,
-    /// Opaque, if the tokens of one of them are.
-    pub token_format: TokenFormat,
+    /// Opaque, if the tokens of one of them are; else signed with what all of them agree on, or the default.
+    pub token_shape: TokenShape,
 }
 
 /// Whose a scope is.
@@ -383,16 +429,19 @@ impl Catalogue {
             .collect()
     }
 
-    /// Audiences, lifetime and format for a token with these scopes; scopes that do not exist count for nothing.
+    /// Audiences, lifetime and shape for a token with these scopes; scopes that do not exist count for nothing.
     pub fn reach(&self, scopes: &Scopes) -> Reach {
         let mut audiences = Vec::new();
         let mut lifetime_cap: Option<AccessTokenLifetime> = None;
-        let mut token_format = TokenFormat::Jwt;
+        let mut is_opaque = false;
+        let mut agreed: Option<SigningAlgorithm> = None;
         for scope in scopes {
-            let audience = match self.owner_of(scope) {
+            let (audience, algorithm) = match self.owner_of(scope) {
                 None => continue,
-                Some(ScopeOwner::Management(_)) => MANAGEMENT_API_AUDIENCE,
-                Some(ScopeOwner::OpenId(_)) => openid::AUDIENCE,
+                Some(ScopeOwner::Management(_)) => {
+                    (MANAGEMENT_API_AUDIENCE, SigningAlgorithm::default())
+                }
+                Some(ScopeOwner::OpenId(_)) => (openid::AUDIENCE, SigningAlgorithm::default()),
                 Some(ScopeOwner::Server(server, _)) => {
                     let by_signature = match server.verification {
                         Verification::Introspection => None,
@@ -402,12 +451,11 @@ impl Catalogue {
                     };
                     let cap = lowest(server.lifetime_cap, by_signature);
                     lifetime_cap = lowest(lifetime_cap, cap);
-                    if server.token_format == TokenFormat::Opaque {
-                        token_format = TokenFormat::Opaque;
-                    }
-                    server.identifier.as_str()
+                    is_opaque |= server.token_format == TokenFormat::Opaque;
+                    (server.identifier.as_str(), server.signing_algorithm)
                 }
             };
+            agreed = Some(agreed.map_or(algorithm, |others| others.agreed(algorithm)));
             if !audiences.iter().any(|known| known == audience) {
                 audiences.push(audience.to_owned());
             }
@@ -415,7 +463,11 @@ impl Catalogue {
         Reach {
             audiences,
             lifetime_cap,
-            token_format,
+            token_shape: if is_opaque {
+                TokenShape::Opaque
+            } else {
+                TokenShape::Signed(agreed.unwrap_or_default())
+            },
         }
     }
 
@@ -455,6 +507,7 @@ pub(crate) mod tests {
             name: OrganizationName::parse("Orders").unwrap(),
             verification,
             token_format: TokenFormat::Jwt,
+            signing_algorithm: SigningAlgorithm::Es256,
             lifetime_cap: cap.map(|seconds| AccessTokenLifetime::from_seconds(seconds).unwrap()),
             scopes: [
                 (scope("orders.api:read"), nothing.clone()),
@@ -528,13 +581,11 @@ pub(crate) mod tests {
     fn token_6_a_token_is_opaque_if_the_tokens_of_one_audience_are_and_lives_the_shortest_cap() {
         let both = catalogue([orders(Verification::Introspection, Some(900)), billing()]);
         let reach = |text: &str| both.reach(&Scopes::parse(text).unwrap());
-        assert_eq!(reach("orders.api:read").token_format, TokenFormat::Jwt);
-        assert_eq!(
-            reach("grantor:clients.read openid").token_format,
-            TokenFormat::Jwt
-        );
+        let signed = TokenShape::Signed(SigningAlgorithm::Es256);
+        assert_eq!(reach("orders.api:read").token_shape, signed);
+        assert_eq!(reach("grantor:clients.read openid").token_shape, signed);
         let mixed = reach("orders.api:read billing:pay");
-        assert_eq!(mixed.token_format, TokenFormat::Opaque);
+        assert_eq!(mixed.token_shape, TokenShape::Opaque);
         assert_eq!(
             mixed.lifetime_cap.map(AccessTokenLifetime::seconds),
             Some(120)
@@ -544,6 +595,75 @@ pub(crate) mod tests {
             ["https://billing.example", "https://orders.example"]
         );
         assert_eq!(reach("openid email").audiences, ["urn:grantor:userinfo"]);
+    }
+
+    #[test]
+    fn a_token_is_signed_with_what_all_its_audiences_agree_on_or_else_with_es256() {
+        use SigningAlgorithm::{EdDsa, Es256};
+        let shape = |asked: &str, orders_with, billing_with, billing_format| {
+            let orders = ResourceServer {
+                signing_algorithm: orders_with,
+                ..orders(Verification::Introspection, None)
+            };
+            let billing = ResourceServer {
+                signing_algorithm: billing_with,
+                token_format: billing_format,
+                ..billing()
+            };
+            let asked = Scopes::parse(asked).unwrap();
+            // The order in which they are found must not matter.
+            let reach = catalogue([orders.clone(), billing.clone()]).reach(&asked);
+            assert_eq!(catalogue([billing, orders]).reach(&asked), reach);
+            reach.token_shape
+        };
+        let jwt = TokenFormat::Jwt;
+        for (asked, orders_with, billing_with, expected) in [
+            ("orders.api:read", EdDsa, Es256, EdDsa),
+            ("orders.api:read orders.api:write", EdDsa, Es256, EdDsa),
+            ("orders.api:read", Es256, EdDsa, Es256),
+            ("billing:pay orders.api:read", EdDsa, EdDsa, EdDsa),
+            ("billing:pay orders.api:read", Es256, EdDsa, Es256),
+            ("billing:pay orders.api:read", EdDsa, Es256, Es256),
+            (
+                "billing:old billing:pay orders.api:read orders.api:write",
+                EdDsa,
+                Es256,
+                Es256,
+            ),
+            // What every installation has asks for the default, and what does not exist for nothing.
+            ("grantor:clients.read orders.api:read", EdDsa, EdDsa, Es256),
+            ("openid orders.api:read", EdDsa, EdDsa, Es256),
+            ("orders.api:gone orders.api:read", EdDsa, Es256, EdDsa),
+            ("openid", EdDsa, EdDsa, Es256),
+            ("orders.api:gone", EdDsa, EdDsa, Es256),
+        ] {
+            assert_eq!(
+                shape(asked, orders_with, billing_with, jwt),
+                TokenShape::Signed(expected),
+                "{asked} of {orders_with:?} and {billing_with:?}"
+            );
+        }
+        for with in [Es256, EdDsa] {
+            let mixed = shape(
+                "billing:pay orders.api:read",
+                EdDsa,
+                with,
+                TokenFormat::Opaque,
+            );
+            assert_eq!(mixed, TokenShape::Opaque, "an opaque one has none");
+            let alone = shape("orders.api:read", EdDsa, with, TokenFormat::Opaque);
+            assert_eq!(alone, TokenShape::Signed(EdDsa));
+        }
+    }
+
+    #[test]
+    fn only_the_registered_names_are_signing_algorithms() {
+        for algorithm in [SigningAlgorithm::Es256, SigningAlgorithm::EdDsa] {
+            assert_eq!(SigningAlgorithm::parse(algorithm.as_str()), Some(algorithm));
+        }
+        for other in ["", "none", "es256", "EDDSA", "Ed25519", "RS256", "ES256 "] {
+            assert_eq!(SigningAlgorithm::parse(other), None, "{other}");
+        }
     }
 
     #[test]

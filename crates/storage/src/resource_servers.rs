@@ -12,8 +12,8 @@ use grantor_domain::ids::{ClientId, ResourceServerId, TenantId};
 use grantor_domain::lifetime::AccessTokenLifetime;
 use grantor_domain::permission::Permission;
 use grantor_domain::resource_server::{
-    Catalogue, ResourceServer, ScopeFacts, ServerIdentifier, ServerKey, ServerKind, TokenFormat,
-    Verification,
+    Catalogue, ResourceServer, ScopeFacts, ServerIdentifier, ServerKey, ServerKind,
+    SigningAlgorithm, TokenFormat, Verification,
 };
 use grantor_domain::text::{Description, OrganizationName};
 use grantor_protocol::scope::ScopeToken;
@@ -89,6 +89,8 @@ pub struct ResourceServerSettings {
     pub verification: Verification,
     /// What its tokens look like.
     pub token_format: TokenFormat,
+    /// With what its tokens are signed, where they are.
+    pub signing_algorithm: SigningAlgorithm,
     /// The longest that tokens for it may live.
     pub lifetime_cap: Option<AccessTokenLifetime>,
 }
@@ -117,6 +119,7 @@ struct ServerRow {
     updated_at: DateTime<Utc>,
     platform_wide: bool,
     token_format: String,
+    signing_algorithm: String,
 }
 
 impl ServerRow {
@@ -160,6 +163,11 @@ impl ServerRow {
                     Verification::parse,
                 )?,
                 token_format: stored::word("token format", &self.token_format, TokenFormat::parse)?,
+                signing_algorithm: stored::word(
+                    "signing algorithm",
+                    &self.signing_algorithm,
+                    SigningAlgorithm::parse,
+                )?,
                 lifetime_cap,
                 scopes,
                 introspectors,
@@ -199,6 +207,7 @@ pub fn insert(
             resource_servers::lifetime_cap_seconds.eq(cap_column(server.lifetime_cap)),
             resource_servers::platform_wide.eq(is_platform_wide(server)),
             resource_servers::token_format.eq(server.token_format.as_str()),
+            resource_servers::signing_algorithm.eq(server.signing_algorithm.as_str()),
             resource_servers::created_at.eq(now),
             resource_servers::updated_at.eq(now),
         ))
@@ -280,6 +289,7 @@ pub fn update(
             resource_servers::verification.eq(settings.verification.as_str()),
             resource_servers::lifetime_cap_seconds.eq(cap_column(settings.lifetime_cap)),
             resource_servers::token_format.eq(settings.token_format.as_str()),
+            resource_servers::signing_algorithm.eq(settings.signing_algorithm.as_str()),
         ))
         .execute(tx.touching(tenant, Subject::ResourceServer(id))?)?;
     Ok(updated == 1)
@@ -381,6 +391,30 @@ pub fn is_platform_wide_audience(
         .filter(resource_servers::platform_wide)
         .filter(resource_servers::identifier.eq(identifier.as_str()));
     Ok(diesel::select(diesel::dsl::exists(found)).get_result(tx.connection())?)
+}
+
+/// With what tokens of a tenant are to be signed by what its own and the platform-wide resource servers say, in
+/// order, each once.
+pub fn signing_algorithms(
+    tx: &mut impl Reads,
+    tenant: TenantId,
+) -> Result<Vec<SigningAlgorithm>, StorageError> {
+    let words: Vec<String> = resource_servers::table
+        .filter(
+            resource_servers::tenant_id
+                .eq(tenant.uuid())
+                .or(resource_servers::platform_wide),
+        )
+        .filter(resource_servers::token_format.eq(TokenFormat::Jwt.as_str()))
+        .select(resource_servers::signing_algorithm)
+        .distinct()
+        .load(tx.connection())?;
+    let mut algorithms = words
+        .iter()
+        .map(|word| stored::word("signing algorithm", word, SigningAlgorithm::parse))
+        .collect::<Result<Vec<_>, _>>()?;
+    algorithms.sort_unstable();
+    Ok(algorithms)
 }
 
 /// Reads one resource server.

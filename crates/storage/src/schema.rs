@@ -259,6 +259,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         platform_wide -> Bool,
         token_format -> Text,
+        signing_algorithm -> Text,
     }
 }
 

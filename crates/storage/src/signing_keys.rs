@@ -23,7 +23,7 @@ pub struct StoredSigningKey {
     pub id: Uuid,
     /// What it signs with.
     pub algorithm: Algorithm,
-    /// Counts up with each rotation.
+    /// Counts up with each rotation, for each algorithm by itself.
     pub generation: i32,
     /// The half that is published.
     pub public: PublicJwk,
@@ -52,7 +52,8 @@ struct SigningKeyRow {
     published_until: Option<DateTime<Utc>>,
 }
 
-/// The keys of a tenant that are published at `now`, the newest first.
+/// The keys of a tenant that are published at `now`, those of one algorithm after those of another, and of each
+/// the newest first.
 pub fn published(
     tx: &mut impl Reads,
     tenant: TenantId,
@@ -63,11 +64,11 @@ pub fn published(
     Ok(keys)
 }
 
-/// All the keys of a tenant, the newest first. They are few: one is added a rotation.
+/// All the keys of a tenant, in the same order. They are few: one of each algorithm is added a rotation.
 pub fn all(tx: &mut impl Reads, tenant: TenantId) -> Result<Vec<StoredSigningKey>, StorageError> {
     signing_keys::table
         .filter(signing_keys::tenant_id.eq(tenant.uuid()))
-        .order(signing_keys::generation.desc())
+        .order((signing_keys::algorithm, signing_keys::generation.desc()))
         .select(SigningKeyRow::as_select())
         .load(tx.connection())?
         .into_iter()
@@ -92,7 +93,8 @@ impl SigningKeyRow {
     }
 }
 
-/// Stores a key. When another replica has stored the same generation meanwhile, [`StorageError::Taken`].
+/// Stores a key. When another replica has stored the same generation of its algorithm meanwhile,
+/// [`StorageError::Taken`].
 pub fn insert(
     tx: &mut ChangeTx<'_>,
     tenant: TenantId,
@@ -117,15 +119,17 @@ pub fn insert(
     Ok(())
 }
 
-/// Says until when the keys before a generation are published, where that is not said yet.
+/// Says until when the keys of an algorithm before a generation are published, where that is not said yet.
 pub fn retire_before(
     tx: &mut ChangeTx<'_>,
     tenant: TenantId,
+    algorithm: Algorithm,
     generation: i32,
     published_until: DateTime<Utc>,
 ) -> Result<(), StorageError> {
     diesel::update(signing_keys::table)
         .filter(signing_keys::tenant_id.eq(tenant.uuid()))
+        .filter(signing_keys::algorithm.eq(algorithm.as_str()))
         .filter(signing_keys::generation.lt(generation))
         .filter(signing_keys::published_until.is_null())
         .set(signing_keys::published_until.eq(published_until))

@@ -38,6 +38,7 @@ mod reference_pages;
 mod root_owner;
 mod scopes;
 mod settings;
+mod signing_algorithms;
 mod slice;
 mod tenants;
 mod token_formats;

@@ -10,7 +10,7 @@ use grantor_storage::{Reads, StorageError, installation};
 use uuid::Uuid;
 
 use super::shapes::{ScopeOutput, ServerOutput};
-use crate::words::{TokenFormat, Verification};
+use crate::words::{SigningAlgorithm, TokenFormat, Verification};
 
 /// The id of the management API. No id that is drawn is so low.
 pub(super) const MANAGEMENT: ResourceServerId = ResourceServerId::from_uuid(Uuid::from_u128(1));
@@ -72,6 +72,7 @@ fn server(
         built_in: true,
         verification: Verification::Introspection,
         token_format: TokenFormat::Jwt,
+        signing_algorithm: SigningAlgorithm::Es256,
         lifetime_cap_seconds: None,
         introspector_client_ids: Vec::new(),
         created_at: made_at,

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use crate::problem::Problem;
 use crate::requests::Fields;
-use crate::words::{TokenFormat, Verification};
+use crate::words::{SigningAlgorithm, TokenFormat, Verification};
 
 const INTROSPECTORS_LIMIT: usize = 100;
 const SCOPES_LIMIT: usize = 200;
@@ -46,6 +46,11 @@ pub struct ServerSettings {
     #[serde(default = "signed")]
     #[schema(default = "jwt")]
     token_format: TokenFormat,
+    /// With what its tokens are signed, where they are. A token for several resource servers is signed with `ES256`
+    /// unless all of them name the same other.
+    #[serde(default = "with_es256")]
+    #[schema(default = "ES256")]
+    signing_algorithm: SigningAlgorithm,
     /// The longest that tokens for it may live, whatever their client is allowed.
     #[schema(minimum = 60, maximum = 86400)]
     lifetime_cap_seconds: Option<i64>,
@@ -86,6 +91,11 @@ macro_rules! new_server {
             #[serde(default = "signed")]
             #[schema(default = "jwt")]
             token_format: TokenFormat,
+            /// With what its tokens are signed, where they are. A token for several resource servers is signed with `ES256`
+            /// unless all of them name the same other.
+            #[serde(default = "with_es256")]
+            #[schema(default = "ES256")]
+            signing_algorithm: SigningAlgorithm,
             /// The longest that tokens for it may live, whatever their client is allowed.
             #[schema(minimum = 60, maximum = 86400)]
             lifetime_cap_seconds: Option<i64>,
@@ -108,6 +118,7 @@ macro_rules! new_server {
                         name: new.name,
                         verification: new.verification,
                         token_format: new.token_format,
+                        signing_algorithm: new.signing_algorithm,
                         lifetime_cap_seconds: new.lifetime_cap_seconds,
                         introspector_client_ids: new.introspector_client_ids,
                     },
@@ -182,6 +193,10 @@ fn signed() -> TokenFormat {
     TokenFormat::Jwt
 }
 
+fn with_es256() -> SigningAlgorithm {
+    SigningAlgorithm::Es256
+}
+
 fn by_introspection() -> Verification {
     Verification::Introspection
 }
@@ -248,6 +263,7 @@ impl ServerSettings {
             name: name?,
             verification: self.verification.into(),
             token_format: self.token_format.into(),
+            signing_algorithm: self.signing_algorithm.into(),
             lifetime_cap: cap?,
         };
         Some((settings, introspectors?))
@@ -298,6 +314,7 @@ impl Wanted {
                     name: settings.name,
                     verification: settings.verification,
                     token_format: settings.token_format,
+                    signing_algorithm: settings.signing_algorithm,
                     lifetime_cap: settings.lifetime_cap,
                     scopes: scopes.into_iter().collect(),
                     introspectors,
@@ -376,7 +393,8 @@ pub struct ScopeOutput {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ResourceServer, example = json!({ "id": "rsv_01kb2q3r4s5t6v7w8x9y0z1a2b", "key": "billing.api",
     "identifier": "https://billing.example", "name": "Billing", "built_in": false,
-    "verification": "introspection", "token_format": "jwt", "lifetime_cap_seconds": null, "introspector_client_ids": [],
+    "verification": "introspection", "token_format": "jwt", "signing_algorithm": "ES256",
+    "lifetime_cap_seconds": null, "introspector_client_ids": [],
     "scopes": [{ "name": "read", "scope": "billing.api:read", "description": "See invoices.",
         "needs_permission": null, "deprecated": false }],
     "created_at": "2026-01-31T12:00:00Z", "updated_at": "2026-01-31T12:00:00Z", "revision": 1 }))]
@@ -396,6 +414,8 @@ pub struct ServerOutput {
     pub(super) verification: Verification,
     /// What its tokens look like.
     pub(super) token_format: TokenFormat,
+    /// With what its tokens are signed, where they are.
+    pub(super) signing_algorithm: SigningAlgorithm,
     /// The longest that tokens for it may live, if that is capped.
     #[schema(required = true)]
     pub(super) lifetime_cap_seconds: Option<u32>,
@@ -423,6 +443,7 @@ impl From<&StoredResourceServer> for ServerOutput {
             built_in: false,
             verification: server.verification.into(),
             token_format: server.token_format.into(),
+            signing_algorithm: server.signing_algorithm.into(),
             lifetime_cap_seconds: server.lifetime_cap.map(AccessTokenLifetime::seconds),
             introspector_client_ids: ids(server),
             scopes: server
@@ -465,6 +486,7 @@ impl From<&ResourceServer> for ServerSettings {
             name: server.name.to_string(),
             verification: server.verification.into(),
             token_format: server.token_format.into(),
+            signing_algorithm: server.signing_algorithm.into(),
             lifetime_cap_seconds: server.lifetime_cap.map(|cap| cap.seconds().into()),
             introspector_client_ids: ids(server),
         }

@@ -12,7 +12,8 @@ use grantor_domain::audit::{Action, Actor, Event, Origin, Target};
 use grantor_domain::client::OwnerContact;
 use grantor_domain::ids::{ClientId, ResourceServerId, TenantId};
 use grantor_domain::resource_server::{
-    ResourceServer, ScopeFacts, ServerIdentifier, ServerKey, TokenFormat, Verification,
+    ResourceServer, ScopeFacts, ServerIdentifier, ServerKey, SigningAlgorithm, TokenFormat,
+    Verification,
 };
 use grantor_domain::role::BuiltInRole;
 use grantor_domain::text::{Description, EmailAddress, OrganizationName, PersonName};
@@ -150,6 +151,7 @@ fn orders(api: &Api, checker: ClientId) -> Result<ResourceServer, Problem> {
         name: OrganizationName::parse("Orders").map_err(|error| ours(&error))?,
         verification: Verification::Introspection,
         token_format: TokenFormat::Jwt,
+        signing_algorithm: SigningAlgorithm::Es256,
         lifetime_cap: None,
         scopes: [scope(READ, "See orders.")?, scope(WRITE, "Change orders.")?]
             .into_iter()

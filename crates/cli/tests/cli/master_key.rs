@@ -82,7 +82,8 @@ fn signing_keys_are_listed_and_rotated_beside_a_running_server() {
     assert_eq!(kids_told(), first);
     let rotated = succeed(&mut keys("rotate", &demo.tenant));
     let next = rotated.split_whitespace().next().unwrap().to_owned();
-    assert!(rotated.contains(" signs from "), "{rotated}");
+    assert!(rotated.contains("  ES256  signs from "), "{rotated}");
+    assert_eq!(rotated.lines().count(), 1, "of each algorithm in use");
     assert!(!first.contains(&next));
     let mut both = demo.kids();
     both.sort();

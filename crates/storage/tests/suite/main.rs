@@ -22,6 +22,7 @@ mod resource_servers;
 mod retention;
 mod schema;
 mod settings;
+mod signing_keys;
 mod standing;
 mod support;
 mod tenants_apart;

@@ -6,8 +6,8 @@ use grantor_domain::ids::{ResourceServerId, TenantId};
 use grantor_domain::lifetime::AccessTokenLifetime;
 use grantor_domain::permission::Permission;
 use grantor_domain::resource_server::{
-    Catalogue, ResourceServer, ScopeFacts, ServerIdentifier, ServerKey, ServerKind, TokenFormat,
-    Verification,
+    Catalogue, ResourceServer, ScopeFacts, ServerIdentifier, ServerKey, ServerKind,
+    SigningAlgorithm, TokenFormat, Verification,
 };
 use grantor_domain::tenant::NewTenant;
 use grantor_domain::text::{Description, OrganizationName};
@@ -54,6 +54,7 @@ fn make(fixture: &Fixture, tenant: TenantId, key: &str) -> Result<ResourceServer
         name: OrganizationName::parse("Server").unwrap(),
         verification: Verification::Introspection,
         token_format: TokenFormat::Jwt,
+        signing_algorithm: SigningAlgorithm::Es256,
         lifetime_cap: None,
         scopes: [(scope(&format!("{key}:read")), described("Reads"))].into(),
         introspectors: Vec::new(),
@@ -139,6 +140,7 @@ fn an_update_writes_all_settings_and_leaves_scopes_alone() {
         name: OrganizationName::parse("All orders").unwrap(),
         verification: Verification::Introspection,
         token_format: TokenFormat::Opaque,
+        signing_algorithm: SigningAlgorithm::EdDsa,
         lifetime_cap: Some(AccessTokenLifetime::from_seconds(300).unwrap()),
     };
     let update = |id, settings: &ResourceServerSettings| {
@@ -152,6 +154,7 @@ fn an_update_writes_all_settings_and_leaves_scopes_alone() {
     orders.name = settings.name.clone();
     orders.verification = settings.verification;
     orders.token_format = settings.token_format;
+    orders.signing_algorithm = settings.signing_algorithm;
     orders.lifetime_cap = settings.lifetime_cap;
     let found = find(&fixture, home, orders.id).unwrap();
     assert_eq!((found.server, found.revision), (orders.clone(), 2));

@@ -11,7 +11,8 @@ use grantor_domain::member::{MemberSettings, NewMember};
 use grantor_domain::own_role::{OwnRoleName, OwnRoleSettings};
 use grantor_domain::permission::Permission;
 use grantor_domain::resource_server::{
-    ResourceServer, ScopeFacts, ServerIdentifier, ServerKey, TokenFormat, Verification,
+    ResourceServer, ScopeFacts, ServerIdentifier, ServerKey, SigningAlgorithm, TokenFormat,
+    Verification,
 };
 use grantor_domain::role::{BuiltInRole, HeldRole};
 use grantor_domain::settings::TenantSettings;
@@ -72,6 +73,7 @@ fn orders(fixture: &Fixture, introspector: ClientId) -> ResourceServer {
         name: OrganizationName::parse("Orders").unwrap(),
         verification: Verification::Introspection,
         token_format: TokenFormat::Jwt,
+        signing_algorithm: SigningAlgorithm::Es256,
         lifetime_cap: None,
         scopes: [(
             ScopeToken::parse("orders.api:read").unwrap(),

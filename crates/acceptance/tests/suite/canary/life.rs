@@ -1,10 +1,18 @@
 //! Everything that is done with secrets where they belong.
 
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use grantor_acceptance::{Answer, Credentials, World};
+use grantor_domain::ids::TenantId;
+use grantor_keys::SealContext;
+use grantor_storage::{ReadTx, Scope, StorageError, signing_keys};
+use grantor_test_support::TestDatabase;
 use serde_json::json;
 
 use super::Canaries;
-use crate::asking::{path_of, send, send_to};
+use crate::asking::{path_of, send, send_to, wait_for};
 use crate::operations::{SUBJECT, Scene};
 
 /// A whole life through the API.
@@ -14,6 +22,7 @@ pub fn live(scene: &Scene, canaries: &mut Canaries) {
     rotate(scene, canaries);
     let rotated = go_on_in_bulk(scene, canaries, &made);
     use_tokens(scene, canaries, &rotated);
+    sign_with_each_algorithm(scene, canaries);
     follow_a_link(scene, canaries);
     pause_and_end(scene, &made);
 }
@@ -114,6 +123,50 @@ fn use_tokens(scene: &Scene, canaries: &mut Canaries, client: &Credentials) {
     let refused = send_to(world, "GET", &scene.url("/clients"), &by, &[], "");
     assert_eq!(refused.status, 403, "the client has no role");
     assert_eq!(world.revoke(tenant, client, &token).status, 200);
+}
+
+/// Has a key of each algorithm made, and keeps what is private of it.
+fn sign_with_each_algorithm(scene: &Scene, canaries: &mut Canaries) {
+    let world = &scene.world;
+    let server = json!({ "key": "canary.api", "identifier": "https://canary.example", "name": "Canary",
+        "signing_algorithm": "EdDSA", "scopes": [{ "name": "sing" }] });
+    send(scene, "POST", "/resource-servers", &[], &server.to_string()).expect(201);
+    let singer = world.client(&scene.tenant, "Singer", &["canary.api:sing"]);
+    canaries.keep("a singer's secret", &singer.client_secret);
+    let token = world.token(&scene.tenant.id, &singer, "canary.api:sing");
+    canaries.keep("a token of Ed25519", &token);
+    let signature = token.rsplit('.').next().unwrap();
+    canaries.keep("a signature of Ed25519", signature);
+    let tenant: TenantId = scene.tenant.id.parse().unwrap();
+    let storage = world.storage();
+    let read = storage.read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
+        signing_keys::all(tx, tenant)
+    });
+    let keys: Result<Vec<_>, StorageError> = wait_for(read);
+    let keys = keys.unwrap();
+    assert_eq!(keys.len(), 2, "one of each algorithm");
+    for key in keys {
+        let place = SealContext {
+            tenant: Some(tenant.uuid()),
+            table: signing_keys::TABLE,
+            row: key.id,
+        };
+        let private = TestDatabase::keyring().open(&place, &key.sealed).unwrap();
+        // In PKCS#8 the private part is 32 bytes within a string of octets.
+        let begins = private.windows(2).position(|two| two == [0x04, 0x20]);
+        let begins = begins.unwrap() + 2;
+        let private = &private[begins..begins + 32];
+        let hex = private.iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
+        canaries.keep("a private key in hexadecimal", hex);
+        canaries.keep("a private key in base64", STANDARD_NO_PAD.encode(private));
+        canaries.keep(
+            "a private key in base64url",
+            URL_SAFE_NO_PAD.encode(private),
+        );
+    }
 }
 
 /// Good or not, what a link's token and a password are sent with is the same.

@@ -14,7 +14,8 @@ use grantor_authority::Authority;
 use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::ids::{ClientId, ResourceServerId, TenantId};
 use grantor_domain::resource_server::{
-    ResourceServer, ScopeFacts, ServerIdentifier, ServerKey, TokenFormat, Verification,
+    ResourceServer, ScopeFacts, ServerIdentifier, ServerKey, SigningAlgorithm, TokenFormat,
+    Verification,
 };
 use grantor_domain::text::{Description, OrganizationName};
 use grantor_protocol::scope::ScopeToken;
@@ -540,6 +541,7 @@ fn orders_api(database: &Database, tenant: &str, checker: &Credentials) {
         name: OrganizationName::parse("Orders").unwrap(),
         verification: Verification::Introspection,
         token_format: TokenFormat::Jwt,
+        signing_algorithm: SigningAlgorithm::Es256,
         lifetime_cap: None,
         scopes: [(
             ScopeToken::parse("orders.api:read").unwrap(),
