@@ -252,7 +252,7 @@ async fn list(call: Call) -> Result<Answer<Page<MemberOutput>>, Problem> {
                     &filter,
                     order,
                     descending,
-                    after.as_ref(),
+                    after,
                     fetch,
                 )?
                 .into_iter()

@@ -24,12 +24,15 @@ pub mod error;
 mod event_ids;
 pub mod idempotency;
 pub mod installation;
+mod keyset;
 mod link;
 pub mod member_search;
 pub mod members;
 pub mod migrate;
 pub mod organizations;
 pub mod partitions;
+#[cfg(test)]
+mod plans;
 pub mod purge;
 pub mod quotas;
 pub mod resource_servers;

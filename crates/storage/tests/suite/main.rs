@@ -14,6 +14,7 @@ mod followers;
 mod idempotency;
 mod lists;
 mod log_of_record;
+mod member_lists;
 mod migrations;
 mod organizations;
 mod partitions;
