@@ -29,6 +29,8 @@ CREATE TABLE credential_links (
     address text COLLATE "C" NOT NULL,
     used_at timestamptz,
     revoked_at timestamptz,
+    -- Whether somebody else than the member has seen it.
+    shown boolean NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, member_id, id)
 ) PARTITION BY RANGE (id);
@@ -36,6 +38,6 @@ CREATE TABLE credential_links (
 INSERT INTO parted_tables (name, span, ahead) VALUES ('credential_links', '5 days', '37 days');
 ALTER TABLE credential_links ENABLE ROW LEVEL SECURITY;
 ALTER TABLE credential_links FORCE ROW LEVEL SECURITY;
-GRANT SELECT, INSERT, UPDATE (address, used_at, revoked_at) ON credential_links TO grantor_tenant, grantor_platform;
+GRANT SELECT, INSERT, UPDATE (address, used_at, revoked_at, shown) ON credential_links TO grantor_tenant, grantor_platform;
 CREATE POLICY own ON credential_links FOR ALL TO grantor_tenant, grantor_platform
     USING (tenant_id = grantor.current_tenant());

@@ -287,6 +287,16 @@ impl Acting {
         }
     }
 
+    /// Refuses what the root owner alone may do.
+    pub fn refuse_to_others_than_the_root_owner(&self) -> Stop {
+        let why = json!({ "reason": "not the root owner" });
+        let target = Target::Tenant(self.tenant);
+        Stop::refused(
+            Problem::NotTheRootOwner,
+            refusal_event(&self.caller, target, why),
+        )
+    }
+
     /// Stops with the refusal of a rule.
     pub fn refuse(&self, refusal: AccessRefusal) -> Stop {
         let (problem, why) = match refusal {

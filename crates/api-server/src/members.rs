@@ -19,12 +19,15 @@ use grantor_storage::{
     organizations, root_owner as root_owners,
 };
 
-use self::authority::{check_holds_as_much, home};
+use serde_json::json;
+
+use self::authority::{check_may_be, home};
 use self::create::{CreatedMember, NewMemberInput};
 use self::shapes::{MemberInput, MemberOutput, Standing, for_the_log};
 use crate::answer::Answer;
-use crate::call::{Acting, Call, Stop};
+use crate::call::{Acting, Call, Stop, refusal_event};
 use crate::operation::{Operation, Success, Tag};
+use crate::organizations::check_brings_nothing;
 use crate::problem::{FieldFault, Problem, ProblemCode};
 use crate::requests::{Filter, FilterKind, Json, ListRules, MergePatch, Place, Whole};
 use crate::schemas::Page;
@@ -196,6 +199,22 @@ fn no_home() -> Stop {
     Problem::field("/organization_id", detail).into()
 }
 
+/// One out of reach is told like one that is not there, and on record (`audit_1`).
+fn out_of_reach(
+    acting: &Acting,
+    path: &[OrganizationId],
+    organization: OrganizationId,
+    detail: &str,
+) -> Stop {
+    let problem = Problem::field("/organization_id", detail);
+    if path.is_empty() {
+        return problem.into();
+    }
+    let why = json!({ "reason": "another organization" });
+    let target = Target::Organization(organization);
+    Stop::refused(problem, refusal_event(&acting.caller, target, why))
+}
+
 async fn list(call: Call) -> Result<Answer<Page<MemberOutput>>, Problem> {
     let page = call.page()?;
     let sought = page.filters.text("q").map(sought).transpose()?;
@@ -334,10 +353,11 @@ async fn set(
                 return Err(Problem::RootOwner.into());
             }
             check_home(tx, acting, settings.organization)?;
+            check_brings_nothing(tx, acting, before.organization, settings.organization)?;
         }
         if settings.email != before.email {
             // Whoever reads the member's mail can be the member.
-            check_holds_as_much(tx, acting, &member)?;
+            check_may_be(tx, acting, &member)?;
             credential_links::revoke_all(tx, acting.tenant, id)?;
         }
         members::update(tx, acting.tenant, id, &settings).map_err(conflict)?;

@@ -13,7 +13,7 @@ use grantor_domain::organization::{Organization, may_be_put_under};
 use grantor_domain::permission::Permission;
 use grantor_domain::quota::Counted;
 use grantor_storage::organizations::{self, OrganizationFilter, OrganizationOrder};
-use grantor_storage::{Change, ChangeTx, Reads, StorageError, quotas};
+use grantor_storage::{Change, ChangeTx, Reads, StorageError, quotas, role_assignments};
 use serde_json::json;
 
 use self::shapes::{
@@ -300,6 +300,32 @@ async fn update(
     .await
 }
 
+/// `role_3`: whoever holds a role over the new place, and not over the old one, comes to hold it over what is moved.
+/// Nobody brings that about who could not give it there themselves.
+pub fn check_brings_nothing(
+    tx: &mut impl Reads,
+    acting: &Acting,
+    from: OrganizationId,
+    to: OrganizationId,
+) -> Result<(), Stop> {
+    let old = organizations::path(tx, acting.tenant, from)?;
+    let new = organizations::path(tx, acting.tenant, to)?;
+    let beyond: Vec<OrganizationId> = new
+        .into_iter()
+        .filter(|place| !old.contains(place))
+        .collect();
+    let roles = role_assignments::kinds_over(tx, acting.tenant, &beyond)?;
+    let brought = Permission::ALL
+        .iter()
+        .filter(|permission| !permission.is_for_operators())
+        .filter(|permission| roles.iter().any(|role| role.permits(**permission)))
+        .map(|permission| (*permission, old.as_slice()));
+    acting
+        .caller
+        .may_come_by(brought)
+        .map_err(|refusal| acting.refuse(refusal))
+}
+
 async fn move_to(
     call: Call,
     Json(input): Json<NewPlace>,
@@ -321,6 +347,7 @@ async fn move_to(
         let levels = organizations::levels(tx, tenant, id)?;
         may_be_put_under(&path, Some(id), levels)
             .map_err(|error| Problem::field("/parent_id", error))?;
+        check_brings_nothing(tx, acting, from, to)?;
         organizations::put_under(tx, tenant, id, from, to)?;
         let event = Event::new(tenant, Action::OrganizationMoved, Target::Organization(id))
             .before(json!({ "parent_id": from }))

@@ -162,8 +162,8 @@ impl Problem {
                 permission.as_str(),
                 permission.scope_name()
             ),
-            Self::NotTheRootOwner => "the root ownership is handed over by the root owner, through a client that acts \
-                for them, or by an operator of the installation"
+            Self::NotTheRootOwner => "this is for the root owner alone, through a client that acts for them; an operator \
+                of the installation can hand the root ownership over for one who is gone"
                 .to_owned(),
             Self::NotFound => {
                 "nothing with this id is visible to you; check the id and the tenant in the path".to_owned()

@@ -273,6 +273,11 @@ fn conflict(error: StorageError) -> Stop {
             ),
             _ => return error.into(),
         },
+        // A client that was there when it was looked for is deleted in this very moment.
+        StorageError::Referenced { .. } => {
+            let detail = "names a client that is not there any more";
+            return Problem::field("/introspector_client_ids", detail).into();
+        }
         _ => return error.into(),
     };
     Problem::Conflict(FieldFault::pointer(field, what)).into()
@@ -421,7 +426,8 @@ async fn set(
             check_identifier(tx, kind, &after.identifier)?;
         }
         resource_servers::update(tx, acting.tenant, id, &settings).map_err(conflict)?;
-        resource_servers::set_introspectors(tx, acting.tenant, id, &introspectors)?;
+        resource_servers::set_introspectors(tx, acting.tenant, id, &introspectors)
+            .map_err(conflict)?;
         let event = Event::new(
             acting.tenant,
             Action::ResourceServerUpdated,

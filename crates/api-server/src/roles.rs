@@ -12,7 +12,8 @@ use grantor_domain::quota::Counted;
 use grantor_domain::role::{BuiltInRole, RoleReference};
 use grantor_domain::tenant::Tenant;
 use grantor_storage::{
-    Change, ChangeTx, Reads, StorageError, quotas, role_assignments, roles, tenants,
+    Change, ChangeTx, Reads, StorageError, credential_links, quotas, role_assignments, roles,
+    tenants,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -274,7 +275,14 @@ async fn set(
         if settings == role.settings {
             return Ok(Change::Nothing(show(&role)?));
         }
-        check_held(acting, added(&role.settings, &settings))?;
+        let added = added(&role.settings, &settings);
+        if !added.is_empty() {
+            // Whoever was shown a link of a holder's would come by it.
+            let now = tx.now();
+            let shown = credential_links::shown_to_holders(tx, acting.tenant, role.id, now)?;
+            credential_links::revoke_shown(tx, acting.tenant, &shown)?;
+        }
+        check_held(acting, added)?;
         roles::update(tx, acting.tenant, role.id, &settings).map_err(conflict)?;
         let after = roles::find(tx, acting.tenant, role.id)?.ok_or(Problem::Internal)?;
         let event = Event::new(acting.tenant, Action::RoleUpdated, Target::Role(role.id))

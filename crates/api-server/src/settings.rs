@@ -6,7 +6,7 @@ use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::ids::TenantId;
 use grantor_domain::permission::Permission;
 use grantor_storage::settings::StoredSettings;
-use grantor_storage::{Change, Reads, StorageError, quotas, settings};
+use grantor_storage::{Change, Reads, StorageError, quotas, settings, tenants};
 
 use self::shapes::{SettingsInput, SettingsOutput, for_the_log};
 use crate::answer::Answer;
@@ -27,7 +27,7 @@ pub fn operations() -> Vec<Operation> {
                 "What the tenant sets for itself, and the defaults where it has set nothing. Besides, how much of each \
                  kind it may have, which operators decide, and how much it has.",
             )
-            .needs(Permission::SettingsRead)
+            .needs_over_whole_tenant(Permission::SettingsRead)
             .answers::<SettingsOutput>(Success::Ok)
             .tagged()
             .live()
@@ -122,7 +122,7 @@ async fn set(
             return Ok(Change::Nothing(answer(&present)?));
         }
         if after.credential_page != before.credential_page {
-            check_may_send_members_elsewhere(acting)?;
+            check_may_send_members_elsewhere(tx, acting)?;
         }
         settings::update(tx, tenant, &after, stored.revision)?;
         let event = Event::new(tenant, Action::SettingsUpdated, Target::Tenant(tenant))
@@ -135,11 +135,12 @@ async fn set(
 }
 
 /// `role_3`: whoever has the page that mailed links lead to can come in as any member, owners too.
-fn check_may_send_members_elsewhere(acting: &Acting) -> Result<(), Stop> {
+fn check_may_send_members_elsewhere(tx: &mut impl Reads, acting: &Acting) -> Result<(), Stop> {
+    let tenant = tenants::find(tx, acting.tenant)?.ok_or(Problem::NotFound)?;
     let root = [acting.caller.root];
     let everything = Permission::ALL
         .iter()
-        .filter(|permission| !permission.is_for_operators())
+        .filter(|permission| tenant.is_platform || !permission.is_for_operators())
         .map(|permission| (*permission, root));
     acting
         .caller

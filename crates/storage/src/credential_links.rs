@@ -6,13 +6,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use grantor_domain::credential_link::{LinkKey, LinkPurpose};
-use grantor_domain::ids::{CredentialLinkId, MemberId, TenantId};
+use grantor_domain::ids::{CredentialLinkId, MemberId, RoleId, TenantId};
 use grantor_domain::member::{Member, MemberStatus};
 use grantor_keys::{Entropy, TokenHash, uuid_v7, uuid_v7_millis};
 use uuid::Uuid;
 
 use crate::error::StorageError;
-use crate::schema::{credential_links, members};
+use crate::schema::{credential_links, members, role_assignments};
 use crate::stored::{self, lowest_id};
 use crate::tenants;
 use crate::transaction::{ChangeTx, Reads, Subject};
@@ -107,6 +107,66 @@ pub fn revoke_all(
         ))
         .execute(tx.touching(tenant, Subject::Member(member))?)?;
     Ok(())
+}
+
+/// Remembers of a link that somebody else than its member has seen it.
+pub fn mark_shown(tx: &mut ChangeTx<'_>, key: LinkKey) -> Result<(), StorageError> {
+    let LinkKey { tenant, member, id } = key;
+    diesel::update(credential_links::table.find((tenant.uuid(), member.uuid(), id.uuid())))
+        .set(credential_links::shown.eq(true))
+        .execute(tx.touching(tenant, Subject::Member(member))?)?;
+    Ok(())
+}
+
+/// Ends the links of these members that somebody else has seen: those members come to hold more than whoever
+/// was shown a link held when it was.
+pub fn revoke_shown(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    members: &[MemberId],
+) -> Result<(), StorageError> {
+    let now = tx.now();
+    for member in members {
+        let shown = credential_links::table
+            .filter(credential_links::tenant_id.eq(tenant.uuid()))
+            .filter(credential_links::member_id.eq(member.uuid()))
+            .filter(credential_links::id.ge(lowest_live(now)))
+            .filter(credential_links::shown)
+            .filter(credential_links::used_at.is_null())
+            .filter(credential_links::revoked_at.is_null());
+        diesel::update(shown)
+            .set((
+                credential_links::revoked_at.eq(now),
+                credential_links::address.eq(""),
+            ))
+            .execute(tx.touching(tenant, Subject::Member(*member))?)?;
+    }
+    Ok(())
+}
+
+/// The members with a role of the tenant's own and a link that somebody else has seen.
+pub fn shown_to_holders(
+    tx: &mut impl Reads,
+    tenant: TenantId,
+    role: RoleId,
+    now: DateTime<Utc>,
+) -> Result<Vec<MemberId>, StorageError> {
+    let members: Vec<Uuid> = credential_links::table
+        .inner_join(
+            role_assignments::table.on(role_assignments::tenant_id
+                .eq(credential_links::tenant_id)
+                .and(role_assignments::member_id.eq(credential_links::member_id.nullable()))),
+        )
+        .filter(credential_links::tenant_id.eq(tenant.uuid()))
+        .filter(role_assignments::role_id.eq(role.uuid()))
+        .filter(credential_links::id.ge(lowest_live(now)))
+        .filter(credential_links::shown)
+        .filter(credential_links::used_at.is_null())
+        .filter(credential_links::revoked_at.is_null())
+        .select(credential_links::member_id)
+        .distinct()
+        .load(tx.connection())?;
+    Ok(members.into_iter().map(MemberId::from_uuid).collect())
 }
 
 /// Reads a link that could be redeemed now. Whether it may be is decided by [`redeem`] alone.

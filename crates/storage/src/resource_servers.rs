@@ -578,11 +578,14 @@ fn with_particulars(
         scopes_query.load::<ScopeRow>(connection)?
     {
         let scope = stored::parsed("scope", &scope, ScopeToken::parse)?;
+        // Nobody holds what a later release permits: in this one there is no such scope.
+        let needed = permission.as_deref().map(Permission::parse);
+        let Some(needs_permission) = needed.map_or(Some(None), |found| found.map(Some)) else {
+            continue;
+        };
         let facts = ScopeFacts {
             description: stored::parsed("description", &description, Description::parse)?,
-            needs_permission: permission
-                .map(|permission| stored::word("permission", &permission, Permission::parse))
-                .transpose()?,
+            needs_permission,
             deprecated,
         };
         scopes.entry(server).or_default().insert(scope, facts);

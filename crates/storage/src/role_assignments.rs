@@ -1,6 +1,6 @@
 //! Who holds which role, over which organization.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -217,6 +217,38 @@ pub fn over(
         .filter(role_assignments::organization_id.eq(organization.uuid()))
         .filter(role_assignments::id.gt(after))
         .limit(limit))
+}
+
+/// Which roles anybody holds over any of these organizations themselves, each once.
+pub fn kinds_over(
+    tx: &mut impl Reads,
+    tenant: TenantId,
+    organizations: &[OrganizationId],
+) -> Result<Vec<Role>, StorageError> {
+    let organizations: Vec<Uuid> = organizations.iter().map(|id| id.uuid()).collect();
+    let kinds: Vec<(String, Option<Uuid>)> = role_assignments::table
+        .filter(role_assignments::tenant_id.eq(tenant.uuid()))
+        .filter(role_assignments::organization_id.eq_any(organizations))
+        .select((role_assignments::role, role_assignments::role_id))
+        .distinct()
+        .load(tx.connection())?;
+    let own: Vec<Uuid> = kinds.iter().filter_map(|(_, id)| *id).collect();
+    let mut permissions: HashMap<Uuid, Vec<String>> = roles::table
+        .filter(roles::tenant_id.eq(tenant.uuid()))
+        .filter(roles::id.eq_any(own))
+        .select((roles::id, roles::permissions))
+        .load(tx.connection())?
+        .into_iter()
+        .collect();
+    kinds
+        .into_iter()
+        .map(|(word, id)| {
+            let permitted = id
+                .and_then(|id| permissions.remove(&id))
+                .unwrap_or_default();
+            role(&word, permitted.iter().map(String::as_str))
+        })
+        .collect()
 }
 
 /// How many hold a role of the tenant's own: as many as `most` are counted.

@@ -135,6 +135,7 @@ diesel::table! {
         address -> Text,
         used_at -> Nullable<Timestamptz>,
         revoked_at -> Nullable<Timestamptz>,
+        shown -> Bool,
         created_at -> Timestamptz,
     }
 }

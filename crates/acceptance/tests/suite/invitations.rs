@@ -147,7 +147,7 @@ fn a_link_dies_of_whatever_ends_it_and_of_nothing_else() {
     is_dead(&acme, &old, "revoked");
     assert_eq!(acme.events("member.links_revoked").len(), 1);
 
-    // Another name, home or role leaves it, and so does a rehearsal of what would end it.
+    // Another name or home, or a role that permits nothing, leaves it, and so does a rehearsal of what would end it.
     let kept = link(&acme, &ada, "/reset-password");
     acme.send(
         "PATCH",
@@ -155,7 +155,7 @@ fn a_link_dies_of_whatever_ends_it_and_of_nothing_else() {
         &json!({ "name": "Ada L", "organization_id": acme.a }),
     )
     .expect(200);
-    acme.assign(&ada, "support", &acme.a);
+    acme.assign(&ada, "member", &acme.a);
     for what in ["/invite", "/revoke-links", "/disable"] {
         let path = of(&ada, &format!("{what}?dry_run=true"));
         let rehearsed = acme.send("POST", &path, &Value::Null);
@@ -359,4 +359,52 @@ fn how_a_link_is_delivered_is_one_of_two_words_and_where_it_leads_is_the_tenants
     let (leads_to, token) = url.split_once("?token=").unwrap();
     assert_eq!(leads_to, "https://console.acme.example/password");
     is_good(&acme, token);
+}
+
+#[test]
+fn role_3_a_link_that_was_shown_ends_when_its_member_comes_to_hold_more_and_a_mailed_one_does_not()
+{
+    let folder = MailFolder::new();
+    let acme = Acme::of(World::with(&folder.settings()));
+    let ada = acme.member_in(&acme.root, "Ada", "ada@acme.example");
+    let shown = link(&acme, &ada, "/invite");
+    let role = acme.role("Reader", &["clients.read"]);
+    acme.assign(&ada, &role, &acme.a);
+    is_dead(&acme, &shown, "a role was given");
+
+    let shown = link(&acme, &ada, "/invite");
+    let path = format!("/roles/{role}");
+    let wider = json!({ "permissions": ["clients.read", "members.read"] });
+    acme.send("PATCH", &path, &wider).expect(200);
+    is_dead(&acme, &shown, "the role permits more");
+    let shown = link(&acme, &ada, "/invite");
+    let narrower = json!({ "permissions": ["clients.read"] });
+    acme.send("PATCH", &path, &narrower).expect(200);
+    is_good(&acme, &shown);
+
+    let reset = of(&ada, "/reset-password");
+    acme.send("POST", &reset, &Value::Null).expect(200);
+    let [mail] = folder.until(1).try_into().unwrap();
+    acme.assign(&ada, "admin", &acme.b);
+    is_good(&acme, &token_in(&mail));
+}
+
+#[test]
+fn an_invitation_of_who_has_a_password_lives_no_longer_than_a_reset() {
+    let acme = Acme::new();
+    let ada = acme.member_in(&acme.root, "Ada", "ada@acme.example");
+    let lives = || {
+        let path = of(&ada, "/invite");
+        let made = acme
+            .send("POST", &path, &json!({ "deliver": "show" }))
+            .expect(200);
+        let until: chrono::DateTime<chrono::Utc> =
+            made["expires_at"].as_str().unwrap().parse().unwrap();
+        let token = token_in(made["url"].as_str().unwrap());
+        ((until - acme.world().now()).num_seconds(), token)
+    };
+    let (first, token) = lives();
+    assert_eq!(first, 7 * 24 * 3_600);
+    is_good(&acme, &token);
+    assert_eq!(lives().0, 3_600);
 }

@@ -365,3 +365,34 @@ fn an_operator_hands_over_for_one_who_is_gone_and_both_logs_tell_of_it() {
     let platforms = changed(&world.platform_id, &operators);
     assert_eq!((own, platforms), (json!(heir), json!(heir)));
 }
+
+#[test]
+fn nobody_becomes_the_root_owner_by_a_link_or_an_address_once_they_have_come_in() {
+    let acme = Acme::new();
+    let owner_id = acme.scene.tenant.owner.clone();
+    let show = json!({ "deliver": "show" });
+    let reset = of(&owner_id, "/reset-password");
+    // Somebody must let them in for the first time.
+    acme.send("POST", &of(&owner_id, "/invite"), &show)
+        .expect(200);
+    acme.sql(&format!(
+        "INSERT INTO authenticators (tenant_id, member_id, kind, verifier, created_at, updated_at) \
+         VALUES ('{}', '{}', 'password', 'p1$none', now(), now())",
+        acme.tenant_uuid(),
+        member_uuid(&owner_id)
+    ));
+    let moved = json!({ "email": "mine@acme.example" });
+    let (_, other) = owner(&acme, "other@acme.example");
+    for who in [acme.scene.admin.as_str(), other.as_str()] {
+        let shown = acme.send_as(who, "POST", &reset, &show);
+        expect_problem(acme.world(), &shown, 403, "forbidden");
+        let addressed = acme.send_as(who, "PATCH", &of(&owner_id, ""), &moved);
+        expect_problem(acme.world(), &addressed, 403, "forbidden");
+    }
+    // By mail it goes to themselves, and they may do as they like.
+    acme.send("POST", &reset, &Value::Null).expect(200);
+    let own = acme.token_of(&owner_id);
+    acme.send_as(&own, "POST", &reset, &show).expect(200);
+    acme.send_as(&own, "PATCH", &of(&owner_id, ""), &moved)
+        .expect(200);
+}

@@ -7,7 +7,9 @@ use grantor_domain::member::Member;
 use grantor_domain::permission::Permission;
 use grantor_domain::role::{HeldPermissions, HeldRole, HomeTenant};
 use grantor_storage::role_assignments::Holder;
-use grantor_storage::{Reads, StorageError, organizations, role_assignments, tenants};
+use grantor_storage::{
+    Reads, StorageError, authenticators, organizations, role_assignments, root_owner, tenants,
+};
 
 use crate::call::{Acting, Stop};
 use crate::problem::Problem;
@@ -47,6 +49,23 @@ fn conveyed(
         .iter()
         .map(|(permission, over)| (permission, paths.get(&over).cloned().unwrap_or_default()))
         .collect())
+}
+
+/// Demands that the caller may come to be a member: holds whatever they hold. The root ownership is nothing that can
+/// be held besides, so nobody but themselves may be the root owner, once they have come in.
+pub(super) fn check_may_be(
+    tx: &mut impl Reads,
+    acting: &Acting,
+    member: &Member,
+) -> Result<(), Stop> {
+    let is_root_owner = root_owner::find(tx, acting.tenant)? == Some(member.id);
+    if is_root_owner
+        && acting.caller.member != Some(member.id)
+        && authenticators::has_password(tx, acting.tenant, member.id)?
+    {
+        return Err(acting.refuse_to_others_than_the_root_owner());
+    }
+    check_holds_as_much(tx, acting, member)
 }
 
 /// Demands that the caller holds whatever a member holds: for what would put the member's account into the

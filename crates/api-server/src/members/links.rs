@@ -5,19 +5,19 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use grantor_authority::PreparedLink;
 use grantor_domain::audit::{Action, Event, Events, Target};
-use grantor_domain::credential_link::LinkPurpose;
+use grantor_domain::credential_link::{LinkKey, LinkPurpose};
 use grantor_domain::ids::CredentialLinkId;
 use grantor_domain::member::Member;
 use grantor_domain::permission::Permission;
 use grantor_domain::settings::TenantSettings;
 use grantor_domain::tenant::Tenant;
 use grantor_keys::Entropy;
-use grantor_storage::{Change, ChangeTx, credential_links, settings, tenants};
+use grantor_storage::{Change, ChangeTx, authenticators, credential_links, settings, tenants};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::authority::check_holds_as_much;
+use super::authority::check_may_be;
 use super::find_for_change;
 use crate::Api;
 use crate::answer::Answer;
@@ -161,7 +161,8 @@ impl Links {
     ) -> Result<(LinkOutput, Events), Stop> {
         let tenant = tenants::find(tx, acting.tenant)?.ok_or(Problem::NotFound)?;
         let settings = settings::find(tx, acting.tenant)?;
-        let expires_at = tx.now() + lifetime(&settings, purpose);
+        let has_password = authenticators::has_password(tx, acting.tenant, member.id)?;
+        let expires_at = tx.now() + lifetime(&settings, purpose, has_password);
         let entropy = self.entropy.as_ref();
         let link = PreparedLink::new(entropy, tenant.id, member.id, purpose, expires_at)?;
         link.store(tx)?;
@@ -177,6 +178,14 @@ impl Links {
                 None
             }
             LinkDelivery::Show => {
+                credential_links::mark_shown(
+                    tx,
+                    LinkKey {
+                        tenant: tenant.id,
+                        member: member.id,
+                        id: link.id(),
+                    },
+                )?;
                 let event = Event::new(tenant.id, Action::LinkShown, Target::Member(member.id));
                 events = events.and(event.after(json!({ "link_id": link.id() })));
                 Some(if acting.dry_run {
@@ -196,10 +205,13 @@ impl Links {
     }
 }
 
-fn lifetime(settings: &TenantSettings, purpose: LinkPurpose) -> TimeDelta {
+/// An invitation of somebody who has a password already is a reset, whatever it is called: it lives no longer.
+fn lifetime(settings: &TenantSettings, purpose: LinkPurpose, has_password: bool) -> TimeDelta {
+    let reset = settings.password_reset_lifetime.get();
     let seconds = match purpose {
+        LinkPurpose::Invitation if has_password => settings.invitation_lifetime.get().min(reset),
         LinkPurpose::Invitation => settings.invitation_lifetime.get(),
-        LinkPurpose::PasswordReset => settings.password_reset_lifetime.get(),
+        LinkPurpose::PasswordReset => reset,
     };
     TimeDelta::seconds(seconds.into())
 }
@@ -258,7 +270,7 @@ async fn make(
         }
         if input.deliver == LinkDelivery::Show {
             // Whoever has the link can be the member.
-            check_holds_as_much(tx, acting, &member)?;
+            check_may_be(tx, acting, &member)?;
         }
         let (output, events) = links.make(tx, acting, &member, purpose, input.deliver)?;
         let answer = Answer::ok(&output)?;

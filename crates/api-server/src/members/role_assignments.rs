@@ -8,14 +8,15 @@ use grantor_domain::permission::Permission;
 use grantor_domain::role::{BuiltInRole, HeldRole, HomeTenant, Role, RoleReference};
 use grantor_storage::role_assignments::{self, Assignment, Holder};
 use grantor_storage::{
-    Change, ChangeTx, Reads, StorageError, organizations, roles, root_owner as root_owners,
+    Change, ChangeTx, Reads, StorageError, credential_links, organizations, roles,
+    root_owner as root_owners,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::authority::{check_holds, home};
-use super::{find, find_for_change};
+use super::{find, find_for_change, out_of_reach};
 use crate::answer::Answer;
 use crate::call::{Acting, Call, Stop};
 use crate::operation::{Operation, Success, Tag};
@@ -120,7 +121,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 Tag::Members,
                 "Give a member a role",
                 "You must see the member, and hold whatever the role permits, over the same organization or one above \
-                 it. `owner` is held over the root organization alone. It works at once, everywhere. If-Match takes the \
+                 it. A link of the member's that was shown, and not mailed, ends by it. `owner` is held over the root organization alone. It works at once, everywhere. If-Match takes the \
                  member's ETag.",
             )
             .needs(Permission::RolesAssign)
@@ -201,7 +202,7 @@ fn check_over(
         return Ok(());
     }
     let detail = "is no organization over which you may give roles; name one that you see";
-    Err(Problem::field("/organization_id", detail).into())
+    Err(out_of_reach(acting, &path, organization, detail))
 }
 
 /// Roles that are held over the root organization alone.
@@ -249,6 +250,10 @@ async fn assign(
             check_first_owner(&member, home)?;
         }
         give(tx, acting, id, &member, &held)?;
+        if held.conveys(home).iter().next().is_some() {
+            // Whoever was shown a link before would come by it.
+            credential_links::revoke_shown(tx, acting.tenant, &[member.id])?;
+        }
         let assignment = role_assignments::find(tx, acting.tenant, id)?.ok_or(Problem::Internal)?;
         let event = Event::new(
             acting.tenant,

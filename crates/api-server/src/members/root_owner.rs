@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::authority::home;
 use crate::answer::Answer;
-use crate::call::{Acting, Call, Stop, refusal_event};
+use crate::call::{Acting, Call, Stop};
 use crate::operation::{Operation, Success, Tag};
 use crate::problem::Problem;
 use crate::requests::{Fields, Json};
@@ -103,6 +103,9 @@ async fn hand_over(
     };
     let scope = call.scope();
     call.change_in(scope, move |tx, acting| {
+        if acting.is_for_platform() {
+            tenants::find_and_hold(tx, acting.tenant)?.ok_or(Problem::NotFound)?;
+        }
         let former = root_owners::lock(tx, acting.tenant)?;
         check_may(acting, former)?;
         if former == Some(heir) {
@@ -127,10 +130,7 @@ fn check_may(acting: &Acting, owner: Option<MemberId>) -> Result<(), Stop> {
     if is_theirs || acting.caller.holds(Permission::TenantsWrite).is_ok() {
         return Ok(());
     }
-    let why = json!({ "reason": "not the root owner" });
-    let target = Target::Tenant(acting.tenant);
-    let event = refusal_event(&acting.caller, target, why);
-    Err(Stop::refused(Problem::NotTheRootOwner, event))
+    Err(acting.refuse_to_others_than_the_root_owner())
 }
 
 /// Demands that somebody can be the root owner, and keeps them so until this change has ended.

@@ -222,3 +222,31 @@ fn role_1_support_sees_and_disables_members_and_does_no_more() {
         expect_problem(acme.world(), &refused, 403, "forbidden");
     }
 }
+
+#[test]
+fn role_3_moving_a_group_or_a_member_brings_nobody_what_the_mover_could_not_give() {
+    let acme = Acme::new();
+    let permissions = [
+        "organizations.read",
+        "organizations.write",
+        "members.read",
+        "members.write",
+    ];
+    let tree = acme.role("Tree", &permissions);
+    let (mover, token) = acme.holder_of(&tree, &acme.root, "mover@acme.example");
+    let elsewhere = acme.member_in(&acme.b, "Bob", "bob@acme.example");
+    acme.assign(&mover, "admin", &acme.a);
+    let group = format!("/organizations/{}/move", acme.b);
+    let to_a = json!({ "parent_id": acme.a });
+    let refused = acme.send_as(&token, "POST", &group, &to_a);
+    expect_problem(acme.world(), &refused, 403, "forbidden");
+    let home = json!({ "organization_id": acme.a });
+    let refused = acme.send_as(&token, "PATCH", &of(&elsewhere, ""), &home);
+    expect_problem(acme.world(), &refused, 403, "forbidden");
+    // Under one over which nobody holds anything, and by one who holds everything, it goes.
+    let made = acme.send("POST", "/organizations", &json!({ "name": "C" }));
+    let to_c = json!({ "parent_id": made.text("/id") });
+    acme.send_as(&token, "POST", &group, &to_c).expect(200);
+    acme.send("POST", &group, &to_a).expect(200);
+    acme.send("PATCH", &of(&elsewhere, ""), &home).expect(200);
+}
