@@ -121,7 +121,7 @@ fn told_of(world: &World, tenant: &str, algorithm: &str) -> i64 {
         world,
         &format!(
             "SELECT count(*) FROM audit_events WHERE tenant_id = '{}' AND action = 'signing_key.created' \
-             AND after ->> 'algorithm' = '{algorithm}'",
+             AND after_change ->> 'algorithm' = '{algorithm}'",
             id.uuid()
         ),
     )
