@@ -278,6 +278,12 @@ impl Problem {
                     .ok()
                     .map(|scope| [scope].into_iter().collect::<Scopes>()),
             }),
+            // No scope is: it is another's token that would do.
+            Self::NotTheRootOwner => Some(BearerChallenge {
+                error: Some(BearerErrorCode::InsufficientScope),
+                description: None,
+                scope: None,
+            }),
             _ => None,
         }
     }
