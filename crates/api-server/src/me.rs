@@ -13,6 +13,7 @@ use crate::answer::Answer;
 use crate::call::{Call, Stop};
 use crate::operation::{Operation, Success, Tag};
 use crate::problem::Problem;
+use crate::words::PermissionName;
 
 /// A thing with its name.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,7 +31,7 @@ pub struct Named {
 #[schema(as = HeldPermission)]
 pub struct HeldOutput {
     /// What.
-    #[schema(example = "clients.read")]
+    #[schema(value_type = PermissionName)]
     permission: &'static str,
     /// Whether over the whole of the tenant.
     everywhere: bool,

@@ -46,7 +46,7 @@ const LIST: &ListRules = &ListRules {
         },
         Filter {
             name: "organization_id",
-            kind: FilterKind::Text(100),
+            kind: FilterKind::Organization,
             about: "Only members who live in this organization itself.",
             example: "org_01kb2q3r4s5t6v7w8x9y0z1a2b",
         },

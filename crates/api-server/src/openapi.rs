@@ -4,17 +4,17 @@ mod examples;
 mod parameters;
 mod responses;
 
-use grantor_domain::permission::Permission;
 use serde_json::{Map, Value, json};
 
 use crate::operation::{Facts, Needs, Tag};
 use crate::problem::ProblemBody;
 use crate::routes::operations;
 use crate::schemas::SchemaOf;
+use crate::words::PermissionName;
 
 use self::examples::examples;
-pub(crate) use self::parameters::id_pattern;
 use self::parameters::parameters;
+pub(crate) use self::parameters::path_pattern;
 use self::responses::{headers, responses};
 
 const DESCRIPTION: &str = "Manage the OAuth clients that may touch an organisation's data.
@@ -32,7 +32,7 @@ the same request has one effect and one answer, for 24 hours. Reads answer with 
 pub fn document(base: &str) -> Value {
     let mut schemas = Map::new();
     SchemaOf::new::<ProblemBody>().add_to(&mut schemas);
-    schemas.insert("Permission".to_owned(), permissions());
+    SchemaOf::new::<PermissionName>().add_to(&mut schemas);
     let mut paths: Map<String, Value> = Map::new();
     for operation in operations() {
         let facts = &operation.facts;
@@ -79,24 +79,6 @@ pub fn document(base: &str) -> Value {
                 },
             },
         },
-    })
-}
-
-fn permissions() -> Value {
-    let described: Map<String, Value> = Permission::ALL
-        .iter()
-        .map(|permission| {
-            (
-                permission.as_str().to_owned(),
-                json!(permission.description()),
-            )
-        })
-        .collect();
-    json!({
-        "type": "string",
-        "description": "What a caller may do. As the scope of a token, `grantor:` stands before it.",
-        "enum": Permission::ALL.iter().map(|permission| permission.as_str()).collect::<Vec<_>>(),
-        "x-enum-descriptions": described,
     })
 }
 

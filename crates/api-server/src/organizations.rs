@@ -35,7 +35,7 @@ const LIST: &ListRules = &ListRules {
     filters: &[
         Filter {
             name: "parent",
-            kind: FilterKind::Text(30),
+            kind: FilterKind::Organization,
             about: "Only those right under this organization.",
             example: "org_01kb2q3r4s5t6v7w8x9y0z1a2b",
         },

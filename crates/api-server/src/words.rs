@@ -1,10 +1,16 @@
 //! The words of the API: named enums on the wire, each made from the domain's own.
 
+use std::borrow::Cow;
+
+use grantor_domain::permission::Permission;
 use grantor_domain::{client, member, resource_server, tenant};
 use grantor_protocol::{auth_method, grant_type};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
-use utoipa::ToSchema;
+use serde_json::{Map, Value, json};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
 
 macro_rules! words {
     ($($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $variant:ident = $word:tt),* $(,)? })*) => {$(
@@ -187,5 +193,32 @@ impl From<SigningAlgorithm> for resource_server::SigningAlgorithm {
             SigningAlgorithm::Es256 => Self::Es256,
             SigningAlgorithm::EdDsa => Self::EdDsa,
         }
+    }
+}
+
+/// The schema of the name of a permission: one of the catalogue.
+#[derive(Debug)]
+pub struct PermissionName;
+
+impl PartialSchema for PermissionName {
+    fn schema() -> RefOr<Schema> {
+        let names: Vec<_> = Permission::ALL.iter().map(|one| one.as_str()).collect();
+        let described: Map<String, Value> = Permission::ALL
+            .iter()
+            .map(|one| (one.as_str().to_owned(), json!(one.description())))
+            .collect();
+        let schema = json!({
+            "type": "string",
+            "description": "What a caller may do. As the scope of a token, `grantor:` stands before it.",
+            "enum": names,
+            "x-enum-descriptions": described,
+        });
+        serde_json::from_value(schema).unwrap_or_default()
+    }
+}
+
+impl ToSchema for PermissionName {
+    fn name() -> Cow<'static, str> {
+        "Permission".into()
     }
 }

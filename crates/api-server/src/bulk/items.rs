@@ -8,7 +8,7 @@ use utoipa::openapi::schema::Schema;
 use utoipa::{PartialSchema, ToSchema};
 
 use super::{BulkItem, is_offered};
-use crate::openapi::id_pattern;
+use crate::openapi::path_pattern;
 use crate::operation::Facts;
 use crate::routes;
 
@@ -41,7 +41,7 @@ fn schema_of(facts: &Facts) -> Value {
         .collect();
     if !in_path.is_empty() {
         let ids = in_path.iter().map(|name| {
-            let (pattern, about) = id_pattern(name);
+            let (pattern, about) = path_pattern(facts, name);
             let schema = json!({ "type": "string", "pattern": pattern, "description": about });
             ((*name).to_owned(), schema)
         });

@@ -10,8 +10,16 @@ fn parameter(name: &str, place: &str, required: bool, about: &str, schema: &Valu
     json!({ "name": name, "in": place, "required": required, "description": about, "schema": schema })
 }
 
+/// The pattern of a parameter of a path: of those roles that every tenant has none can be changed.
+pub(crate) fn path_pattern(facts: &Facts, name: &str) -> (&'static str, &'static str) {
+    match name {
+        "role" if facts.is_change() => id_pattern("own role"),
+        other => id_pattern(other),
+    }
+}
+
 /// The pattern of an id, by the name that paths have for it.
-pub(crate) fn id_pattern(name: &str) -> (&'static str, &'static str) {
+fn id_pattern(name: &str) -> (&'static str, &'static str) {
     match name {
         "tenant" => ("^ten_[0-7][0-9a-hjkmnp-tv-z]{25}$", "The tenant's id."),
         "organization" => (
@@ -24,6 +32,7 @@ pub(crate) fn id_pattern(name: &str) -> (&'static str, &'static str) {
             "^(owner|admin|developer|support|member|operator|rol_[0-7][0-9a-hjkmnp-tv-z]{25})$",
             "The role's id; of one that every tenant has, its name.",
         ),
+        "own role" => ("^rol_[0-7][0-9a-hjkmnp-tv-z]{25}$", "The role's id."),
         "role_assignment" => (
             "^ras_[0-7][0-9a-hjkmnp-tv-z]{25}$",
             "The id by which the member holds the role.",
@@ -45,11 +54,16 @@ fn limit(default: u32) -> Value {
     json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": default })
 }
 
+fn organization(example: &str) -> Value {
+    let (pattern, _) = id_pattern("organization");
+    json!({ "type": "string", "pattern": pattern, "example": example })
+}
+
 /// All of them: in the path, the query and the headers.
 pub(super) fn parameters(facts: &Facts) -> Vec<Value> {
     let mut all = Vec::new();
     for name in facts.path_parameters() {
-        let (pattern, about) = id_pattern(name);
+        let (pattern, about) = path_pattern(facts, name);
         let schema = json!({ "type": "string", "pattern": pattern });
         all.push(parameter(name, "path", true, about, &schema));
     }
@@ -89,6 +103,7 @@ fn in_query(facts: &Facts, all: &mut Vec<Value>) {
             FilterKind::Text(limit) => {
                 json!({ "type": "string", "minLength": 1, "maxLength": limit, "example": filter.example })
             }
+            FilterKind::Organization => organization(filter.example),
             FilterKind::Time => {
                 json!({ "type": "string", "format": "date-time", "example": filter.example })
             }
@@ -105,6 +120,7 @@ fn in_query(facts: &Facts, all: &mut Vec<Value>) {
         let schema = match given.name {
             // How many, wherever it stands.
             "limit" => limit(200),
+            "root" => organization(given.example),
             "depth" => json!({ "type": "integer", "minimum": 1, "maximum": DEEPEST }),
             _ => {
                 json!({ "type": "string", "minLength": 1, "maxLength": given.max_length,

@@ -20,7 +20,10 @@ pub struct NewOrganization {
     #[schema(example = "Engineering", min_length = 1, max_length = 100)]
     name: String,
     /// The organization that it will lie under; by default the root.
-    #[schema(example = "org_01kb2q3r4s5t6v7w8x9y0z1a2b")]
+    #[schema(
+        example = "org_01kb2q3r4s5t6v7w8x9y0z1a2b",
+        pattern = "^org_[0-7][0-9a-hjkmnp-tv-z]{25}$"
+    )]
     parent_id: Option<String>,
 }
 
@@ -39,7 +42,10 @@ pub struct OrganizationSettings {
 #[schema(example = json!({ "parent_id": "org_01kb2q3r4s5t6v7w8x9y0z1a2c" }))]
 pub struct NewPlace {
     /// The organization that it will lie under.
-    #[schema(example = "org_01kb2q3r4s5t6v7w8x9y0z1a2c")]
+    #[schema(
+        example = "org_01kb2q3r4s5t6v7w8x9y0z1a2c",
+        pattern = "^org_[0-7][0-9a-hjkmnp-tv-z]{25}$"
+    )]
     parent_id: String,
 }
 

@@ -49,6 +49,8 @@ pub enum FilterKind {
     Words(&'static [&'static str]),
     /// A text of at most so many characters.
     Text(usize),
+    /// The id of an organization. Whoever uses it parses it.
+    Organization,
     /// A time in RFC 3339.
     Time,
 }
@@ -203,6 +205,7 @@ impl Filter {
                 Ok(FilterValue::Text(text.to_owned()))
             }
             FilterKind::Words(words) => Err(format!("must be one of {}", words.join(", "))),
+            FilterKind::Organization => Ok(FilterValue::Text(text.to_owned())),
             FilterKind::Text(limit) => {
                 let fits = !text.is_empty()
                     && text.chars().count() <= limit

@@ -17,6 +17,7 @@ use crate::call::Call;
 use crate::operation::{Operation, Success, Tag};
 use crate::problem::Problem;
 use crate::requests::{Fields, Json};
+use crate::words::PermissionName;
 
 const LIMIT: usize = 200;
 
@@ -30,7 +31,7 @@ pub struct ScopeSettings {
     description: String,
     /// A permission that a member must hold, over whichever organization, for a client that acts for them to have
     /// the scope.
-    #[schema(example = "settings.read", max_length = 64)]
+    #[schema(value_type = Option<PermissionName>)]
     needs_permission: Option<String>,
     /// Whether no further client is allowed it. Who is allowed it goes on.
     #[serde(default)]

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use crate::problem::Problem;
 use crate::requests::Fields;
-use crate::words::{SigningAlgorithm, TokenFormat, Verification};
+use crate::words::{PermissionName, SigningAlgorithm, TokenFormat, Verification};
 
 const INTROSPECTORS_LIMIT: usize = 100;
 const SCOPES_LIMIT: usize = 200;
@@ -181,7 +181,7 @@ pub struct NewScope {
     description: String,
     /// A permission that a member must hold, over whichever organization, for a client that acts for them to have
     /// the scope.
-    #[schema(example = "settings.read", max_length = 64)]
+    #[schema(value_type = Option<PermissionName>)]
     needs_permission: Option<String>,
     /// Whether no further client is allowed it.
     #[serde(default)]
@@ -383,7 +383,7 @@ pub struct ScopeOutput {
     pub description: String,
     /// The permission that a member must hold, over whichever organization, for a client that acts for them to have
     /// the scope.
-    #[schema(required = true)]
+    #[schema(value_type = Option<PermissionName>, required = true)]
     pub needs_permission: Option<&'static str>,
     /// Whether no further client is allowed it.
     pub deprecated: bool,

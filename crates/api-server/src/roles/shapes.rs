@@ -13,13 +13,15 @@ use utoipa::ToSchema;
 
 use crate::problem::Problem;
 use crate::requests::Fields;
+use crate::words::PermissionName;
 
 /// Something that a caller may do.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Permission)]
+#[schema(as = CataloguePermission, example = json!({ "name": "clients.read", "scope": "grantor:clients.read",
+    "description": "See the tenant's clients and their settings.", "for_operators": false }))]
 pub struct PermissionOutput {
     /// Its name, as roles have it.
-    #[schema(example = "clients.read")]
+    #[schema(value_type = PermissionName)]
     name: &'static str,
     /// The scope that a token needs for it.
     #[schema(example = "grantor:clients.read")]
@@ -55,7 +57,7 @@ pub struct RoleInput {
     #[schema(default = "", max_length = 1000)]
     description: String,
     /// What it permits, out of the catalogue at `/v1/permissions`.
-    #[schema(min_items = 1, max_items = 100, example = json!(["audit.read"]))]
+    #[schema(value_type = Vec<PermissionName>, min_items = 1, max_items = 100, example = json!(["audit.read"]))]
     pub(super) permissions: Vec<String>,
 }
 
@@ -118,6 +120,7 @@ pub struct RoleOutput {
     /// What it is for.
     description: String,
     /// What it permits.
+    #[schema(value_type = Vec<PermissionName>)]
     permissions: Vec<&'static str>,
     /// Whether every tenant has it; then it can't be changed.
     built_in: bool,

@@ -57,7 +57,8 @@ pub struct TenantChange {
     #[schema(
         example = "https://id.example.com/acme",
         min_length = 8,
-        max_length = 1024
+        max_length = 1024,
+        pattern = "^https?://[^ ?#@]+$"
     )]
     issuer: String,
 }
