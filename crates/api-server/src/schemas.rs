@@ -109,8 +109,14 @@ fn patch(mut schema: Value, schemas: &mut Map<String, Value>) -> Value {
     schema
 }
 
-/// An object within is patched like the whole: its fields need not all be there.
+/// An object within is patched like the whole: its fields need not all be there. It may be one that can be absent.
 fn patch_within(property: &mut Map<String, Value>, schemas: &mut Map<String, Value>) {
+    if let Some(choices) = property.get_mut("oneOf").and_then(Value::as_array_mut) {
+        for choice in choices.iter_mut().filter_map(Value::as_object_mut) {
+            patch_within(choice, schemas);
+        }
+        return;
+    }
     let name = property
         .get("$ref")
         .and_then(Value::as_str)
@@ -171,5 +177,74 @@ impl<T: ToSchema> ToSchema for Page<T> {
     fn schemas(schemas: &mut Mentioned) {
         T::schemas(schemas);
         schemas.push((T::name().into_owned(), T::schema()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::routes::operations;
+    use crate::words::PermissionName;
+
+    #[test]
+    fn no_two_types_have_one_name() {
+        let mut seen = BTreeMap::from([(
+            PermissionName::name().into_owned(),
+            serde_json::to_value(PermissionName::schema()).unwrap(),
+        )]);
+        for operation in operations() {
+            let facts = &operation.facts;
+            for schema in facts
+                .body
+                .iter()
+                .map(|body| &body.schema)
+                .chain(&facts.answer)
+            {
+                let mut mentioned = Vec::new();
+                (schema.mentioned)(&mut mentioned);
+                for (name, schema) in mentioned {
+                    let schema = serde_json::to_value(schema).unwrap();
+                    let first = seen.entry(name.clone()).or_insert_with(|| schema.clone());
+                    assert_eq!(*first, schema, "{name} in {}", facts.id);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_part_of_a_whole_does_not_forbid_the_rest() {
+        for operation in operations() {
+            let mut schemas = Map::new();
+            if let Some(answer) = &operation.facts.answer {
+                answer.add_to(&mut schemas);
+            }
+            for (name, schema) in &schemas {
+                for part in schema["allOf"].as_array().into_iter().flatten() {
+                    let named = part["$ref"]
+                        .as_str()
+                        .and_then(|path| path.rsplit('/').next());
+                    let part = named.map_or(part, |named| &schemas[named]);
+                    assert_ne!(part["additionalProperties"], json!(false), "{name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_may_be_absent_is_patched_within_as_well() {
+        let part = json!({ "type": "object", "required": ["email"],
+            "properties": { "email": { "type": "string" } } });
+        let mut schemas = Map::from_iter([("Contact".to_owned(), part)]);
+        let whole = json!({ "type": "object", "properties": { "contact": {
+            "oneOf": [{ "$ref": "#/components/schemas/Contact" }, { "type": "null" }] } } });
+        let patched = patch(whole, &mut schemas);
+        assert_eq!(
+            patched["properties"]["contact"]["oneOf"][0]["$ref"],
+            "#/components/schemas/ContactPatch"
+        );
+        assert_eq!(schemas["ContactPatch"].get("required"), None);
+        assert_eq!(schemas["Contact"]["required"], json!(["email"]));
     }
 }

@@ -58,7 +58,8 @@ pub struct SettingsInput {
     #[schema(
         example = "https://console.acme.example/password",
         min_length = 8,
-        max_length = 1024
+        max_length = 1024,
+        pattern = "^https?://[^ ?#@]+$"
     )]
     credential_page: Option<String>,
     /// To whom members are told to turn, in mails to them.
@@ -174,8 +175,20 @@ impl From<&TenantSettings> for SettingsInput {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TenantSettingsShown)]
 pub struct SettingsOutput {
-    #[serde(flatten)]
-    settings: SettingsInput,
+    /// How long access tokens of a new client live, where its maker says nothing else.
+    default_access_token_seconds: i64,
+    /// How long an invitation works.
+    invitation_seconds: i64,
+    /// How long a link to a new password works.
+    password_reset_seconds: i64,
+    /// How many characters a member's password has at least.
+    password_min_length: i64,
+    /// The page on which members set a password; `null` where it is the built-in one.
+    #[schema(required = true)]
+    credential_page: Option<String>,
+    /// To whom members are told to turn, in mails to them.
+    #[schema(required = true)]
+    support_contact: Option<ContactShape>,
     /// When they were last changed; `null` while nothing was set.
     #[schema(required = true)]
     updated_at: Option<DateTime<Utc>>,
@@ -209,8 +222,14 @@ pub struct Amounts {
 
 impl SettingsOutput {
     pub(super) fn new(stored: &StoredSettings, quotas: &Quotas, usage: &Usage) -> Self {
+        let settings = SettingsInput::from(&stored.settings);
         Self {
-            settings: (&stored.settings).into(),
+            default_access_token_seconds: settings.default_access_token_seconds,
+            invitation_seconds: settings.invitation_seconds,
+            password_reset_seconds: settings.password_reset_seconds,
+            password_min_length: settings.password_min_length,
+            credential_page: settings.credential_page,
+            support_contact: settings.support_contact,
             updated_at: stored.updated_at,
             revision: stored.revision,
             quotas: Amounts {
