@@ -2,7 +2,7 @@
 //! a plan is made for the values at hand or once for all.
 //!
 //! The functions themselves are called, and what they send is listened to. Then each statement is explained as the role
-//! of tenants, over tables in which another way would seem to pay.
+//! that sends it, over tables in which another way would seem to pay.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,12 +13,14 @@ use grantor_domain::ids::{ClientId, MemberId, OrganizationId, TenantId};
 use grantor_domain::member::MemberStatus;
 use grantor_domain::role::BuiltInRole;
 use grantor_domain::search::Sought;
+use grantor_domain::tenant::TenantStatus;
 use grantor_test_support::TestDatabase;
 use uuid::Uuid;
 
 use crate::StorageError;
 use crate::member_search::{self, MemberFilter, MemberOrder};
 use crate::role_assignments::{self, Holder};
+use crate::tenants::{self, TenantFilter, TenantOrder};
 use crate::transaction::ReadTx;
 
 const FILL: &str = "\
@@ -61,6 +63,7 @@ struct Line {
 
 struct Plans {
     connection: PgConnection,
+    role: &'static str,
     // Last: it is dropped when nobody is connected.
     _test: TestDatabase,
 }
@@ -90,13 +93,15 @@ impl Plans {
         connection.batch_execute(&fill).unwrap();
         Self {
             connection,
+            role: "grantor_tenant",
             _test: test,
         }
     }
 
     fn enter(&mut self) {
         let role = format!(
-            "BEGIN; SET LOCAL ROLE grantor_tenant; SET LOCAL grantor.tenant = '{}'",
+            "BEGIN; SET LOCAL ROLE {}; SET LOCAL grantor.tenant = '{}'",
+            self.role,
             tenant().uuid()
         );
         self.connection.batch_execute(&role).unwrap();
@@ -338,6 +343,62 @@ fn a_search_goes_along_the_index_of_words_and_looks_up_the_rest_by_keys() {
         &["members_by_organization"],
         false,
     );
+}
+
+#[test]
+fn tenants_are_listed_along_the_index_of_their_order_and_looked_up_by_their_keys() {
+    let mut plans = Plans::new();
+    let fill = "INSERT INTO tenants (id, name, issuer, is_platform, root_organization_id, created_at, updated_at) \
+         SELECT id_of(n), 'Tenant ' || n, 'https://' || n || '.example', false, id_of(n), now(), now() \
+         FROM generate_series(3, 5000) AS n; \
+         INSERT INTO tenant_suspensions (tenant_id, deleted_at) SELECT id, now() FROM tenants WHERE name < 'Tenant 3'; \
+         ANALYZE tenants, tenant_suspensions";
+    let fill = fill.replace("id_of(", "pg_temp.id_of(");
+    plans.connection.batch_execute(&fill).unwrap();
+    plans.role = "grantor_platform";
+    for descending in [false, true] {
+        for status in [None, Some(TenantStatus::Active)] {
+            for (order, name, values, index) in [
+                (
+                    TenantOrder::Made,
+                    None,
+                    format!("1, true, '{}', 51", id_of(2_000)),
+                    "tenants_pkey",
+                ),
+                (
+                    TenantOrder::Name,
+                    None,
+                    format!("1, true, 'Tenant 4', '{}', 51", id_of(2_000)),
+                    "tenants_by_name",
+                ),
+                (
+                    TenantOrder::Name,
+                    Some("Tenant".to_owned()),
+                    format!(
+                        "1, true, 'Tenant 4', '{}', 'Tenant{}', 51",
+                        id_of(2_000),
+                        if descending { "" } else { "~" }
+                    ),
+                    "tenants_by_name",
+                ),
+            ] {
+                let filter = TenantFilter { status, name };
+                let after = (
+                    Some("Tenant 4".to_owned()),
+                    TenantId::from_uuid(id_of(2_000)),
+                );
+                let sent = plans
+                    .sent(|tx| tenants::search(tx, &filter, order, descending, Some(after), 51));
+                let walk = sent.first().unwrap();
+                plans.demand(
+                    walk,
+                    ("", &values),
+                    &[index, "tenant_suspensions_pkey"],
+                    false,
+                );
+            }
+        }
+    }
 }
 
 #[test]

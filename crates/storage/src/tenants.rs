@@ -1,10 +1,12 @@
 //! Tenants and their root organizations. A deleted tenant is nowhere to be found here; its row stays, so that its
 //! id and issuer are never used again.
 
+mod list;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use grantor_domain::ids::{OrganizationId, TenantId};
-use grantor_domain::tenant::{NewTenant, Tenant, TenantStatus};
+use grantor_domain::tenant::{NewTenant, Tenant};
 use grantor_domain::text::{EmailAddress, OrganizationName, PersonName};
 use grantor_protocol::issuer::Issuer;
 use uuid::Uuid;
@@ -15,6 +17,8 @@ use crate::standing;
 use crate::stored;
 use crate::suspensions::{TenantSuspensionRow, mark_tenant_deleted};
 use crate::transaction::{ChangeTx, Connected as _, Reads, Subject};
+
+pub use self::list::{TenantFilter, TenantOrder, search};
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = tenants)]
@@ -165,86 +169,6 @@ pub fn update(
 /// Deletes a tenant for good: a mark, however much there is in it. What it leaves is removed by [`crate::purge`].
 pub fn delete(tx: &mut ChangeTx<'_>, id: TenantId) -> Result<(), StorageError> {
     mark_tenant_deleted(tx, id)
-}
-
-/// In which order tenants are listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TenantOrder {
-    /// That of their making.
-    Made,
-    /// That of their names, and of their making where these are the same.
-    Name,
-}
-
-/// Which tenants are asked for: those that meet all that is given.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TenantFilter {
-    /// In this state.
-    pub status: Option<TenantStatus>,
-    /// Whose name begins so.
-    pub name: Option<String>,
-}
-
-/// Reads up to `limit` tenants that meet a filter, in an order, from after a place in it. In the order of names
-/// the place has the name of its tenant.
-pub fn search(
-    tx: &mut impl Reads,
-    filter: &TenantFilter,
-    order: TenantOrder,
-    descending: bool,
-    after: Option<(Option<String>, TenantId)>,
-    limit: i64,
-) -> Result<Vec<Tenant>, StorageError> {
-    let mut query = tenants::table
-        .left_join(tenant_suspensions::table.on(tenant_suspensions::tenant_id.eq(tenants::id)))
-        .filter(tenant_suspensions::deleted_at.is_null())
-        .limit(limit)
-        .select((
-            TenantRow::as_select(),
-            Option::<TenantSuspensionRow>::as_select(),
-        ))
-        .into_boxed();
-    // As `Suspension::is_suspended` says it, of those that are not deleted.
-    query = match filter.status {
-        Some(TenantStatus::Active) => {
-            query.filter(tenant_suspensions::paused_by_operator_at.is_null())
-        }
-        Some(TenantStatus::Suspended) => {
-            query.filter(tenant_suspensions::paused_by_operator_at.is_not_null())
-        }
-        None => query,
-    };
-    if let Some(begins) = &filter.name {
-        // The names sort by their bytes, and no character's bytes come after those of the last one.
-        query = query
-            .filter(tenants::name.ge(begins.clone()))
-            .filter(tenants::name.lt(format!("{begins}{}", char::MAX)));
-    }
-    query = match (order, descending) {
-        (TenantOrder::Made, false) => query.order(tenants::id.asc()),
-        (TenantOrder::Made, true) => query.order(tenants::id.desc()),
-        (TenantOrder::Name, false) => query.order((tenants::name.asc(), tenants::id.asc())),
-        (TenantOrder::Name, true) => query.order((tenants::name.desc(), tenants::id.desc())),
-    };
-    if let Some((name, id)) = after {
-        let (name, id) = (name.unwrap_or_default(), id.uuid());
-        // The first condition is for the index, which does not see through the second.
-        query = match (order, descending) {
-            (TenantOrder::Made, false) => query.filter(tenants::id.gt(id)),
-            (TenantOrder::Made, true) => query.filter(tenants::id.lt(id)),
-            (TenantOrder::Name, false) => query
-                .filter(tenants::name.ge(name.clone()))
-                .filter(tenants::name.gt(name).or(tenants::id.gt(id))),
-            (TenantOrder::Name, true) => query
-                .filter(tenants::name.le(name.clone()))
-                .filter(tenants::name.lt(name).or(tenants::id.lt(id))),
-        };
-    }
-    query
-        .load::<(TenantRow, Option<TenantSuspensionRow>)>(tx.connection())?
-        .into_iter()
-        .map(|(tenant, suspension)| tenant.into_domain(suspension))
-        .collect()
 }
 
 /// Reads up to `limit` tenants in the order of their making or against it, from after `after`.

@@ -26,4 +26,5 @@ mod settings;
 mod signing_keys;
 mod standing;
 mod support;
+mod tenant_lists;
 mod tenants_apart;
