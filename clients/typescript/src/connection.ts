@@ -11,18 +11,31 @@ export type Api = Client<paths, Media>;
 /** What this console takes. The change feed also comes as `text/event-stream`, which is read as a stream of its own. */
 type Media = "application/json" | "application/problem+json";
 
-/** Each permission is a scope as well. */
-type Scope = `grantor:${Schemas["Permission"]}`;
+export type Permission = Schemas["Permission"];
 
-const SCOPES: readonly Scope[] = [
-  "grantor:clients.read",
-  "grantor:clients.write",
-  "grantor:clients.disable",
-  "grantor:clients.delete",
-  "grantor:secrets.write",
-  "grantor:audit.read",
-  "grantor:changes.read",
+/** All that this console has a use for. */
+const PERMISSIONS: readonly Permission[] = [
+  "clients.read",
+  "clients.write",
+  "clients.disable",
+  "clients.delete",
+  "secrets.write",
+  "organizations.read",
+  "organizations.write",
+  "members.read",
+  "members.write",
+  "members.delete",
+  "roles.read",
+  "roles.write",
+  "roles.assign",
+  "audit.read",
+  "changes.read",
 ];
+
+/** Each permission is a scope as well. */
+function scope(permission: Permission): `grantor:${Permission}` {
+  return `grantor:${permission}`;
+}
 
 export interface Place {
   /** Where the management API is. */
@@ -34,11 +47,11 @@ export interface Place {
 }
 
 /** RFC 6749 §4.4: the client acts for itself. */
-async function accessToken(place: Place): Promise<string> {
+async function accessToken(place: Place, permissions: readonly Permission[]): Promise<string> {
   const answer = await fetch(`${place.issuer}/token`, {
     method: "POST",
     headers: { authorization: `Basic ${btoa(place.credentials)}` },
-    body: new URLSearchParams({ grant_type: "client_credentials", scope: SCOPES.join(" ") }),
+    body: new URLSearchParams({ grant_type: "client_credentials", scope: permissions.map(scope).join(" ") }),
   });
   const body: unknown = await answer.json();
   if (answer.ok && typeof body === "object" && body !== null && "access_token" in body) {
@@ -47,7 +60,8 @@ async function accessToken(place: Place): Promise<string> {
   throw new Error(`no token: ${answer.status} ${JSON.stringify(body)}`);
 }
 
-export async function connect(place: Place): Promise<Api> {
-  const token = await accessToken(place);
+/** With a token for these permissions and no others, as far as the client has them. */
+export async function connect(place: Place, permissions = PERMISSIONS): Promise<Api> {
+  const token = await accessToken(place, permissions);
   return createClient<paths, Media>({ baseUrl: place.api, headers: { authorization: `Bearer ${token}` } });
 }

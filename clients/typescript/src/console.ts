@@ -1,11 +1,12 @@
-// What a console does with clients, from beginning to end. Fails as soon as anything is not as it should be.
+// What a console does, from beginning to end. Fails as soon as anything is not as it should be.
 
+import { etag, expect, good, refused } from "./checks.js";
 import { connect } from "./connection.js";
 import type { Api, Schemas } from "./connection.js";
 import { after, follow, inALine, now } from "./feed.js";
 import type { Change } from "./feed.js";
+import { People, whoAmI } from "./people.js";
 import { inWords } from "./problems.js";
-import type { Problem } from "./problems.js";
 
 type Client = Schemas["Client"];
 type CreatedClient = Schemas["CreatedClient"];
@@ -20,30 +21,6 @@ function setting(name: string): string {
   const value = process.env[name];
   if (value === undefined || value === "") throw new Error(`the environment has no ${name}`);
   return value;
-}
-
-function expect(holds: boolean, what: string): asserts holds {
-  if (!holds) throw new Error(`not so: ${what}`);
-}
-
-/** The body of an answer that went well. */
-function good<T>(answer: { data?: T; error?: Problem; response: Response }): T {
-  if (answer.data !== undefined) return answer.data;
-  throw new Error(`${answer.response.status}: ${answer.error ? inWords(answer.error) : "no body"}`);
-}
-
-/** The problem of an answer that must have one with this code. */
-function refused(answer: { error?: Problem; response: Response }, code: Problem["code"]): Problem {
-  expect(answer.error !== undefined, `refused with ${code}, and not answered ${answer.response.status}`);
-  expect(answer.error.code === code, `refused with ${code}, and not ${answer.error.code}: ${answer.error.detail}`);
-  expect(answer.error.status === answer.response.status, "the status stands in the body as well");
-  return answer.error;
-}
-
-function etag(answer: { response: Response }): string {
-  const tag = answer.response.headers.get("etag");
-  expect(tag !== null, "the answer has an ETag");
-  return tag;
 }
 
 class Console {
@@ -227,12 +204,20 @@ async function collect(changes: AsyncGenerator<Change>, until: (change: Change) 
 }
 
 async function run(): Promise<void> {
-  const tenant = setting("TENANT");
-  const api = await connect({ api: setting("API"), issuer: setting("ISSUER"), credentials: setting("ADMIN") });
+  const place = { api: setting("API"), issuer: setting("ISSUER"), credentials: setting("ADMIN") };
+  const api = await connect(place);
+  // A console begins with this: it tells which tenant the token is for, and what to offer and what to hide.
+  console.log("who am I?");
+  const me = await whoAmI(api);
+  const tenant = me.tenant.id;
+  expect(tenant === setting("TENANT"), "the token is for the tenant that it was asked for");
+  expect(me.member === null && !me.is_operator, "a client of the tenant acts for itself");
+  console.log(`  ${me.client.name} of ${me.tenant.name}, with ${me.permissions.length} permissions`);
   const waiting = new AbortController();
   const limit = setTimeout(() => waiting.abort(new Error("the changes did not come in time")), FEED_LIMIT_MILLISECONDS);
   try {
     await walk(api, tenant, waiting.signal);
+    await new People(api, me, place).walk();
   } finally {
     clearTimeout(limit);
     waiting.abort();

@@ -21,6 +21,14 @@ export function inWords(problem: Problem): string {
       return `You may not do this. ${problem.detail}`;
     case "not-found":
       return "It is not there (any more).";
+    case "root-owner":
+      return "The root owner can't lose this; hand the root ownership over first.";
+    case "not-empty":
+      return `There is something in it yet. ${problem.detail}`;
+    case "quota-reached":
+      return `Your organisation may have no more of these. ${problem.detail}`;
+    case "platform-tenant":
+      return "This can't be done to the operators' own tenant.";
     case "too-many-requests":
     case "unavailable":
       return "Please try again in a moment.";
