@@ -12,12 +12,12 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+from fuzz_scene import SCOPES, Scene
+
 HERE = Path(__file__).resolve().parent
 DOCUMENT = HERE.parent / "openapi" / "management.json"
 API = os.environ["API"]
 TENANT = os.environ["TENANT"]
-# What each resource server has at the beginning.
-SCOPES = ["read", "write", "refund", "export", "archive", "approve", "cancel", "share"]
 
 
 def token(issuer, credentials, scopes):
@@ -31,50 +31,55 @@ def token(issuer, credentials, scopes):
         return json.load(answer)["access_token"]
 
 
-def call(bearer, path, body=None):
-    """A call of the management API that must go well."""
-    headers = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"}
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{API}/v1/tenants/{TENANT}/{path}", data=data, headers=headers)
-    with urllib.request.urlopen(request) as answer:
-        return json.load(answer)
-
-
 def administrator():
     """A token with every scope that the client itself names, those of coming versions too."""
     issuer, admin = os.environ["ISSUER"], os.environ["ADMIN"]
-    looking = token(issuer, admin, ["grantor:clients.read"])
-    client = call(looking, f"clients/{admin.split(':')[0]}")
+    looking = Scene(API, TENANT, token(issuer, admin, ["grantor:clients.read"]), None, "looking")
+    client = looking.get(f"clients/{admin.split(':')[0]}")
     return token(issuer, admin, client["allowed_scopes"])
 
 
-def dictionaries(bearer):
+def operator(scene):
+    """A token with every permission of operators."""
+    catalogue = scene.send(scene.administrator, "GET", "permissions")["items"]
+    scopes = [permission["scope"] for permission in catalogue if permission["for_operators"]]
+    return token(os.environ["PLATFORM"], os.environ["OPERATOR"], [*scopes, "grantor:resource_servers.read"])
+
+
+def dictionaries(scene):
     """Ids and positions of what is there, by the name that fuzz.toml has for them."""
-    subject = {"name": "Nightly export", "owner_contact": {"email": "subject@demo.example"}}
-    clients = [call(bearer, "clients", subject)["id"] for _ in range(60)]
-    events = [event["id"] for event in call(bearer, "audit-events?limit=20")["items"]]
-    feed = call(bearer, "changes?limit=20")
+
+    def many(number, make):
+        return [make() for _ in range(number)]
+
+    clients = many(60, scene.client)
+    members = many(60, scene.member)
+    # Enough roles are held for some to be listed and taken away.
+    assignments = [scene.role_assignment(member) for member in members[:20]]
+    events = [event["id"] for event in scene.get("audit-events?limit=20")["items"]]
+    feed = scene.get("changes?limit=20")
     positions = ["now", feed["position"], *(item["position"] for item in feed["items"])]
-    servers = [call(bearer, "resource-servers", server(number))["id"] for number in range(40)]
+    catalogue = scene.send(scene.administrator, "GET", "permissions")["items"]
     return {
         "tenants": [TENANT],
+        # What operators suspend, change and delete: never the tenant that the fuzzer works in.
+        "other-tenants": many(30, scene.other_tenant),
         "clients": clients,
+        "members": members,
+        # Apart from the members, who may be disabled, moved and deleted.
+        "owners": many(10, scene.owner),
+        "role-assignments": assignments,
+        "roles": many(30, scene.role),
+        "organizations": many(40, scene.organization),
         "events": events,
         "positions": positions,
-        "servers": servers,
+        "servers": many(40, scene.server),
+        "platform-wide-servers": many(30, scene.platform_wide_server),
         "scope-names": [*SCOPES, "not-there-yet"],
-        # Each is one server's alone: enough that some are free.
+        "permissions": [permission["name"] for permission in catalogue if not permission["for_operators"]],
+        # Each is one thing's alone: enough that some are free.
         "identifiers": [f"https://free-{number}.example" for number in range(1000)],
-    }
-
-
-def server(number):
-    """A resource server to be made."""
-    return {
-        "key": f"fuzzed.{number}",
-        "identifier": f"https://fuzzed-{number}.example",
-        "name": "Nightly export",
-        "scopes": [{"name": name} for name in SCOPES],
+        "emails": [f"free-{number}@demo.example" for number in range(1000)],
     }
 
 
@@ -99,26 +104,25 @@ def run(name, document, seed, seconds, folder, environment):
 
 
 def main():
-    bearer = administrator()
-    operators = token(
-        os.environ["PLATFORM"], os.environ["OPERATOR"], ["grantor:tenants.create", "grantor:tenants.read"]
-    )
-    spare = call(bearer, "clients", {"name": "Spare", "owner_contact": {"email": "spare@demo.example"}})
+    scene = Scene(API, TENANT, administrator(), None, "prepared")
+    scene.operator = operator(scene)
+    spare, spare_tenant = scene.client(), scene.other_tenant()
     checker_id, checker_secret = os.environ["CHECKER"].split(":")
     seed = os.environ.get("FUZZ_SEED") or str(random.SystemRandom().randrange(2**32))
     seconds = int(os.environ.get("FUZZ_SECONDS") or 150)
     print(f"FUZZ_SEED={seed} FUZZ_SECONDS={seconds}", flush=True)
 
     with tempfile.TemporaryDirectory() as folder:
-        for name, values in dictionaries(bearer).items():
+        for name, values in dictionaries(scene).items():
             lines = "".join(f"{json.dumps(value)}\n" for value in values)
             Path(folder, name).write_text(lines, encoding="utf-8")
         counted = Path(folder, "counts.json")
         environment = {
             **os.environ,
-            "FUZZ_ADMIN_TOKEN": bearer,
-            "FUZZ_OPERATOR_TOKEN": operators,
-            "FUZZ_ANOTHER_CLIENT": spare["id"],
+            "FUZZ_ADMIN_TOKEN": scene.administrator,
+            "FUZZ_OPERATOR_TOKEN": scene.operator,
+            "FUZZ_ANOTHER_CLIENT": spare,
+            "FUZZ_ANOTHER_TENANT": spare_tenant,
             "FUZZ_ISSUER_BASE": os.environ["ISSUER"].removesuffix(f"/t/{TENANT}"),
             "FUZZ_CHECKER_ID": checker_id,
             "FUZZ_CHECKER_SECRET": checker_secret,
