@@ -211,7 +211,9 @@ impl World {
                 ip: None,
                 user_agent: None,
             };
-            let written = self.flow(move |tx| tokens::insert(tx, &token, TokenHash::of("t"), &[]));
+            let written = self.flow(move |tx| {
+                tokens::insert(tx, &token, TokenHash::of("t"), &tokens::RestedOn::default())
+            });
             assert!(written);
         }
     }
