@@ -136,7 +136,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 Tag::Members,
                 "Take a role from a member",
                 "You must hold whatever the role permits, over the same organization or one above it. The root owner \
-                 can't lose `owner`. When this has returned, nobody can do by it what it permitted.",
+                 can't lose `owner`. No call that begins after this has returned can do by it what it permitted.",
             )
             .needs(Permission::RolesAssign)
             .urgent()
