@@ -365,3 +365,23 @@ impl From<Refusal> for Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::WWW_AUTHENTICATE;
+
+    use super::*;
+
+    #[test]
+    fn every_403_has_a_challenge() {
+        let lacking = Problem::Forbidden(Permission::ClientsRead);
+        for (problem, names_a_scope) in [(lacking, true), (Problem::NotTheRootOwner, false)] {
+            let answer = problem.answer("");
+            assert_eq!(answer.status(), 403);
+            let challenge = answer.headers().get(WWW_AUTHENTICATE).unwrap();
+            let challenge = challenge.to_str().unwrap();
+            assert!(challenge.contains("insufficient_scope"), "{challenge}");
+            assert_eq!(challenge.contains("scope=\"grantor:"), names_a_scope);
+        }
+    }
+}
