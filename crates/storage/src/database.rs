@@ -60,6 +60,9 @@ impl Lane {
     }
 }
 
+/// The role of the fast path.
+const FAST: &str = "grantor_fast";
+
 /// What stands before the statements of a transaction, sent together with its BEGIN.
 fn opening(role: &str, tenant: Option<grantor_domain::ids::TenantId>, read_only: bool) -> String {
     let mode = if read_only { " READ ONLY" } else { "" };
@@ -67,6 +70,11 @@ fn opening(role: &str, tenant: Option<grantor_domain::ids::TenantId>, read_only:
     if let Some(tenant) = tenant {
         // A UUID's own letters: nothing that could end the literal.
         sql = format!("{sql}; SET LOCAL grantor.tenant = '{}'", tenant.uuid());
+    }
+    if role == FAST {
+        // Its statements look things up by their keys, and planning them anew takes longer than that: with some
+        // partitions of tokens that was four milliseconds against one.
+        sql.push_str("; SET LOCAL plan_cache_mode = force_generic_plan");
     }
     sql
 }
@@ -227,7 +235,7 @@ impl Database {
         E: From<StorageError> + Send + 'static,
         F: FnOnce(&mut FlowTx<'_>) -> Result<T, E> + Send + 'static,
     {
-        self.run(opening("grantor_fast", None, false), move |link| {
+        self.run(opening(FAST, None, false), move |link| {
             Ok(Ending::Commit(work(&mut FlowTx {
                 connection: &mut link.connection,
             })?))

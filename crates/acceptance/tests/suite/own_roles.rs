@@ -381,7 +381,10 @@ fn a_role_that_somebody_holds_is_not_deleted_not_even_when_it_is_given_in_that_m
     let refused = acme.send("DELETE", &path(&role), &Value::Null);
     let problem = expect_problem(acme.world(), &refused, 409, "not-empty");
     assert!(
-        problem["detail"].as_str().unwrap().contains("1 member or client holds it"),
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("1 member or client holds it"),
         "{problem}"
     );
     for round in 0..12 {
