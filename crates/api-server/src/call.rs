@@ -1,5 +1,6 @@
 //! A call whose caller is known and may make it, as handlers get it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::str::FromStr;
 
@@ -9,6 +10,7 @@ use grantor_domain::audit::{Action, Event, Events, Origin, Target};
 use grantor_domain::client::confirms;
 use grantor_domain::ids::{OrganizationId, TenantId};
 use grantor_domain::permission::Permission;
+use grantor_domain::role::HeldPermissions;
 use grantor_storage::{
     Change, ChangeTx, Database, ReadTx, Reads, Scope, StorageError, organizations,
 };
@@ -285,6 +287,22 @@ impl Acting {
                 organizations::subtree(tx, self.tenant, &tops).map(Some)
             }
         }
+    }
+
+    /// Demands that the caller holds all of this, each over the same organization or one above it: nobody comes by
+    /// more than they have, and nobody gives more (`role_3`).
+    pub fn check_holds(&self, tx: &mut impl Reads, held: &HeldPermissions) -> Result<(), Stop> {
+        let tops: BTreeSet<OrganizationId> = held.iter().map(|(_, over)| over).collect();
+        let paths = tops
+            .into_iter()
+            .map(|over| Ok((over, organizations::path(tx, self.tenant, over)?)))
+            .collect::<Result<BTreeMap<_, _>, StorageError>>()?;
+        let conveyed = held
+            .iter()
+            .map(|(permission, over)| (permission, paths.get(&over).cloned().unwrap_or_default()));
+        self.caller
+            .may_come_by(conveyed)
+            .map_err(|refusal| self.refuse(refusal))
     }
 
     /// Refuses what the root owner alone may do.

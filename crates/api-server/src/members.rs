@@ -21,7 +21,7 @@ use grantor_storage::{
 
 use serde_json::json;
 
-use self::authority::{check_may_be, home};
+use self::authority::check_may_be;
 use self::create::{CreatedMember, NewMemberInput};
 use self::shapes::{MemberInput, MemberOutput, Standing, for_the_log};
 use crate::answer::Answer;
@@ -342,9 +342,8 @@ async fn set(
         let root_owner = root_owners::lock(tx, acting.tenant)?;
         let member = find_for_change(tx, acting, id)?;
         let before = &member.settings;
-        let root = home(tx, acting)?.root;
         let present = output(tx, acting, &member)?;
-        let settings = wanted(&before.into(), &present)?.verified(root)?;
+        let settings = wanted(&before.into(), &present)?.verified(acting.caller.root)?;
         if settings == *before {
             return Ok(Change::Nothing(shown(tx, acting, id)?));
         }

@@ -3,13 +3,13 @@
 use chrono::{DateTime, Utc};
 use grantor_domain::audit::{Action, Event, Events, Target};
 use grantor_domain::client::Client;
-use grantor_domain::ids::{ClientId, OrganizationId, SecretId, TenantId};
+use grantor_domain::ids::{ClientId, SecretId, TenantId};
 use grantor_domain::permission::Permission;
 use grantor_domain::role::HeldPermissions;
 use grantor_keys::{PlainSecret, SecretKind};
 use grantor_storage::clients::NewSecret;
 use grantor_storage::role_assignments::Holder;
-use grantor_storage::{Change, ChangeTx, clients, organizations, role_assignments, tenants};
+use grantor_storage::{Change, ChangeTx, clients, role_assignments, tenants};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -170,10 +170,7 @@ async fn rotate(
             ),
         )?;
         let conveyed = conveyed_by(tx, tenant, &client)?;
-        acting
-            .caller
-            .may_come_by(conveyed)
-            .map_err(|refusal| acting.refuse(refusal))?;
+        acting.check_holds(tx, &conveyed)?;
         let revoked = clients::revoke_secrets(tx, tenant, id)?;
         clients::insert_secret(tx, tenant, id, secret.stored())?;
         let particulars = json!({ "revoked": revoked, "made": secret.stored().id });
@@ -192,18 +189,13 @@ async fn rotate(
     .await
 }
 
-/// What a token of a client can convey at most: its roles, as far as its scopes name them, each over the
-/// organization at the end of a path from the root.
+/// What a token of a client can convey at most: its roles, as far as its scopes name them.
 fn conveyed_by(
     tx: &mut ChangeTx<'_>,
     tenant: TenantId,
     client: &Client,
-) -> Result<Vec<(Permission, Vec<OrganizationId>)>, Problem> {
+) -> Result<HeldPermissions, Problem> {
     let home = tenants::find(tx, tenant)?.ok_or(Problem::NotFound)?.home();
     let roles = role_assignments::roles_of(tx, tenant, Holder::Client(client.id))?;
-    let conveyed = HeldPermissions::of(&roles, home).within(&client.settings.allowed_scopes);
-    conveyed
-        .iter()
-        .map(|(permission, over)| Ok((permission, organizations::path(tx, tenant, over)?)))
-        .collect()
+    Ok(HeldPermissions::of(&roles, home).within(&client.settings.allowed_scopes))
 }

@@ -81,6 +81,13 @@ pub(crate) fn of_subject(
         .into_domain()
 }
 
+/// Whose pause it is. The two are apart: neither lifts the other's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Party {
+    Tenant,
+    Operator,
+}
+
 /// Pauses a client on behalf of its tenant.
 pub fn pause_client(
     tx: &mut ChangeTx<'_>,
@@ -88,8 +95,15 @@ pub fn pause_client(
     client: ClientId,
     reason: Option<&Reason>,
 ) -> Result<(), StorageError> {
-    let now = tx.now();
-    set_client_pause(tx, tenant, client, Some(now), reason)
+    let since = Some(tx.now());
+    set_pause(
+        tx,
+        tenant,
+        Subject::Client(client),
+        Party::Tenant,
+        since,
+        reason,
+    )
 }
 
 /// Ends the tenant's own pause of a client. One by an operator stays.
@@ -98,31 +112,14 @@ pub fn resume_client(
     tenant: TenantId,
     client: ClientId,
 ) -> Result<(), StorageError> {
-    set_client_pause(tx, tenant, client, None, None)
-}
-
-fn set_client_pause(
-    tx: &mut ChangeTx<'_>,
-    tenant: TenantId,
-    client: ClientId,
-    since: Option<DateTime<Utc>>,
-    reason: Option<&Reason>,
-) -> Result<(), StorageError> {
-    let pause = (
-        suspensions::paused_by_tenant_at.eq(since),
-        suspensions::paused_by_tenant_reason.eq(reason.map(Reason::as_str)),
-    );
-    diesel::insert_into(suspensions::table)
-        .values((
-            suspensions::tenant_id.eq(tenant.uuid()),
-            suspensions::subject_id.eq(client.uuid()),
-            pause,
-        ))
-        .on_conflict((suspensions::tenant_id, suspensions::subject_id))
-        .do_update()
-        .set(pause)
-        .execute(tx.touching(tenant, Subject::Client(client))?)?;
-    Ok(())
+    set_pause(
+        tx,
+        tenant,
+        Subject::Client(client),
+        Party::Tenant,
+        None,
+        None,
+    )
 }
 
 /// Pauses a client on behalf of an operator, whatever its tenant does.
@@ -132,8 +129,15 @@ pub fn pause_client_for_operator(
     client: ClientId,
     reason: Option<&Reason>,
 ) -> Result<(), StorageError> {
-    let now = tx.now();
-    set_operators_pause(tx, tenant, client, Some(now), reason)
+    let since = Some(tx.now());
+    set_pause(
+        tx,
+        tenant,
+        Subject::Client(client),
+        Party::Operator,
+        since,
+        reason,
+    )
 }
 
 /// Ends the operators' own pause of a client. The tenant's stays.
@@ -142,30 +146,47 @@ pub fn resume_client_for_operator(
     tenant: TenantId,
     client: ClientId,
 ) -> Result<(), StorageError> {
-    set_operators_pause(tx, tenant, client, None, None)
+    set_pause(
+        tx,
+        tenant,
+        Subject::Client(client),
+        Party::Operator,
+        None,
+        None,
+    )
 }
 
-fn set_operators_pause(
+fn set_pause(
     tx: &mut ChangeTx<'_>,
     tenant: TenantId,
-    client: ClientId,
+    subject: Subject,
+    party: Party,
     since: Option<DateTime<Utc>>,
     reason: Option<&Reason>,
 ) -> Result<(), StorageError> {
-    let pause = (
-        suspensions::paused_by_operator_at.eq(since),
-        suspensions::paused_by_operator_reason.eq(reason.map(Reason::as_str)),
-    );
-    diesel::insert_into(suspensions::table)
-        .values((
-            suspensions::tenant_id.eq(tenant.uuid()),
-            suspensions::subject_id.eq(client.uuid()),
-            pause,
-        ))
-        .on_conflict((suspensions::tenant_id, suspensions::subject_id))
-        .do_update()
-        .set(pause)
-        .execute(tx.touching(tenant, Subject::Client(client))?)?;
+    let connection = tx.touching(tenant, subject)?;
+    macro_rules! put {
+        ($at:ident, $why:ident) => {{
+            let pause = (
+                suspensions::$at.eq(since),
+                suspensions::$why.eq(reason.map(Reason::as_str)),
+            );
+            diesel::insert_into(suspensions::table)
+                .values((
+                    suspensions::tenant_id.eq(tenant.uuid()),
+                    suspensions::subject_id.eq(subject.id()),
+                    pause,
+                ))
+                .on_conflict((suspensions::tenant_id, suspensions::subject_id))
+                .do_update()
+                .set(pause)
+                .execute(connection)?
+        }};
+    }
+    match party {
+        Party::Tenant => put!(paused_by_tenant_at, paused_by_tenant_reason),
+        Party::Operator => put!(paused_by_operator_at, paused_by_operator_reason),
+    };
     Ok(())
 }
 
@@ -197,21 +218,8 @@ pub fn set_member_pause(
     since: Option<DateTime<Utc>>,
     reason: Option<&Reason>,
 ) -> Result<(), StorageError> {
-    let pause = (
-        suspensions::paused_by_tenant_at.eq(since),
-        suspensions::paused_by_tenant_reason.eq(reason.map(Reason::as_str)),
-    );
-    let connection = tx.touching(tenant, Subject::Member(member))?;
-    diesel::insert_into(suspensions::table)
-        .values((
-            suspensions::tenant_id.eq(tenant.uuid()),
-            suspensions::subject_id.eq(member.uuid()),
-            pause,
-        ))
-        .on_conflict((suspensions::tenant_id, suspensions::subject_id))
-        .do_update()
-        .set(pause)
-        .execute(connection)?;
+    let subject = Subject::Member(member);
+    set_pause(tx, tenant, subject, Party::Tenant, since, reason)?;
     // The same beside the name, where lists look for it.
     let status = match since {
         Some(_) => MemberStatus::Disabled,
@@ -219,7 +227,7 @@ pub fn set_member_pause(
     };
     diesel::update(members::table.find((tenant.uuid(), member.uuid())))
         .set(members::status.eq(status.as_str()))
-        .execute(connection)?;
+        .execute(tx.touching(tenant, subject)?)?;
     Ok(())
 }
 

@@ -1,15 +1,9 @@
 //! What one member's account is to others: nobody reaches, through it, what they do not hold themselves.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use grantor_domain::ids::OrganizationId;
 use grantor_domain::member::Member;
-use grantor_domain::permission::Permission;
-use grantor_domain::role::{HeldPermissions, HeldRole, HomeTenant};
+use grantor_domain::role::{HeldPermissions, HomeTenant};
 use grantor_storage::role_assignments::Holder;
-use grantor_storage::{
-    Reads, StorageError, authenticators, organizations, role_assignments, root_owner, tenants,
-};
+use grantor_storage::{Reads, authenticators, role_assignments, root_owner, tenants};
 
 use crate::call::{Acting, Stop};
 use crate::problem::Problem;
@@ -18,37 +12,6 @@ use crate::problem::Problem;
 pub(super) fn home(tx: &mut impl Reads, acting: &Acting) -> Result<HomeTenant, Stop> {
     let tenant = tenants::find(tx, acting.tenant)?.ok_or(Problem::NotFound)?;
     Ok(tenant.home())
-}
-
-/// Demands that the caller holds whatever these roles convey, each over the same organization or one above it
-/// (`role_3`).
-pub(super) fn check_holds(
-    tx: &mut impl Reads,
-    acting: &Acting,
-    roles: &[HeldRole],
-) -> Result<(), Stop> {
-    let home = home(tx, acting)?;
-    let conveyed = conveyed(tx, acting, &HeldPermissions::of(roles, home))?;
-    acting
-        .caller
-        .may_come_by(conveyed)
-        .map_err(|refusal| acting.refuse(refusal))
-}
-
-fn conveyed(
-    tx: &mut impl Reads,
-    acting: &Acting,
-    held: &HeldPermissions,
-) -> Result<Vec<(Permission, Vec<OrganizationId>)>, StorageError> {
-    let tops: BTreeSet<OrganizationId> = held.iter().map(|(_, over)| over).collect();
-    let paths = tops
-        .into_iter()
-        .map(|over| Ok((over, organizations::path(tx, acting.tenant, over)?)))
-        .collect::<Result<BTreeMap<_, _>, StorageError>>()?;
-    Ok(held
-        .iter()
-        .map(|(permission, over)| (permission, paths.get(&over).cloned().unwrap_or_default()))
-        .collect())
 }
 
 /// Demands that the caller may come to be a member: holds whatever they hold. The root ownership is nothing that can
@@ -76,5 +39,6 @@ pub(super) fn check_holds_as_much(
     member: &Member,
 ) -> Result<(), Stop> {
     let roles = role_assignments::roles_of(tx, acting.tenant, Holder::Member(member.id))?;
-    check_holds(tx, acting, &roles)
+    let held = HeldPermissions::of(&roles, home(tx, acting)?);
+    acting.check_holds(tx, &held)
 }

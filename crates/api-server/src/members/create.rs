@@ -7,7 +7,7 @@ use grantor_domain::member::{MemberSettings, NewMember};
 use grantor_domain::password::{Password, PasswordRules};
 use grantor_domain::quota::Counted;
 use grantor_keys::PasswordVerifier;
-use grantor_storage::{Change, authenticators, members, quotas, settings, tenants};
+use grantor_storage::{Change, authenticators, members, quotas, settings};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
@@ -85,12 +85,6 @@ pub(super) async fn create(
             "can't be given together with an invitation, by which the member sets their own";
         return Err(Problem::field("/password", detail));
     }
-    let root = call
-        .read(|tx, acting| {
-            let tenant = tenants::find(tx, acting.tenant)?.ok_or(Problem::NotFound)?;
-            Ok(tenant.root_organization)
-        })
-        .await?;
     let shape = MemberInput {
         name: input.name,
         email: input.email,
@@ -98,7 +92,7 @@ pub(super) async fn create(
     };
     let new = NewMember {
         id,
-        settings: shape.verified(root)?,
+        settings: shape.verified(call.acting.caller.root)?,
     };
     let verifier = match input.password {
         Some(password) => Some(hashed(&call, id, &new.settings, &password).await?),

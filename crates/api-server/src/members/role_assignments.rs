@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::authority::{check_holds, home};
+use super::authority::home;
 use super::{find, find_for_change, out_of_reach};
 use crate::answer::Answer;
 use crate::call::{Acting, Call, Stop};
@@ -245,12 +245,13 @@ async fn assign(
         }
         let becomes_root_owner = root_owner.is_none() && role == Role::BuiltIn(BuiltInRole::Owner);
         let held = HeldRole { role, organization };
-        check_holds(tx, acting, std::slice::from_ref(&held))?;
+        let conveyed = held.conveys(home);
+        acting.check_holds(tx, &conveyed)?;
         if becomes_root_owner {
             check_first_owner(&member, home)?;
         }
         give(tx, acting, id, &member, &held)?;
-        if held.conveys(home).iter().next().is_some() {
+        if conveyed.iter().next().is_some() {
             // Whoever was shown a link before would come by it.
             credential_links::revoke_shown(tx, acting.tenant, &[member.id])?;
         }
@@ -338,7 +339,8 @@ async fn unassign(call: Call) -> Result<Answer<()>, Problem> {
         {
             return Err(Problem::RootOwner.into());
         }
-        check_holds(tx, acting, std::slice::from_ref(&assignment.held))?;
+        let home = home(tx, acting)?;
+        acting.check_holds(tx, &assignment.held.conveys(home))?;
         role_assignments::delete(tx, acting.tenant, id, holder)?;
         let event = Event::new(
             acting.tenant,
