@@ -16,42 +16,60 @@ use crate::text::{ClientName, Description, EmailAddress, PersonName};
 /// Whether a client can keep a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientType {
+    /// It can't, for whoever runs it can read it (`client_4`).
+    Public,
     /// It can, and authenticates.
     Confidential,
 }
 
 impl ClientType {
+    /// Every type.
+    pub const ALL: [Self; 2] = [Self::Public, Self::Confidential];
+
     /// The word on the wire and in storage.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Public => "public",
             Self::Confidential => "confidential",
         }
     }
 
     /// Reads the word.
     pub fn parse(text: &str) -> Option<Self> {
-        (text == "confidential").then_some(Self::Confidential)
+        Self::ALL.into_iter().find(|known| known.as_str() == text)
     }
 }
 
 /// What kind of program a client is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientProfile {
+    /// A server that people visit with a browser.
+    Web,
+    /// A program that runs in the browser.
+    Spa,
+    /// A program that people install on a device.
+    Native,
     /// A machine that acts for itself.
     Service,
 }
 
 impl ClientProfile {
+    /// Every profile.
+    pub const ALL: [Self; 4] = [Self::Web, Self::Spa, Self::Native, Self::Service];
+
     /// The word on the wire and in storage.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Web => "web",
+            Self::Spa => "spa",
+            Self::Native => "native",
             Self::Service => "service",
         }
     }
 
     /// Reads the word.
     pub fn parse(text: &str) -> Option<Self> {
-        (text == "service").then_some(Self::Service)
+        Self::ALL.into_iter().find(|known| known.as_str() == text)
     }
 }
 
@@ -236,6 +254,22 @@ pub(crate) mod tests {
             check("orders.api:read orders.api:fly"),
             Err(ScopeRefusal::Unknown(unknown))
         );
+    }
+
+    #[test]
+    fn client_1_types_and_profiles_are_read_as_they_are_written() {
+        for known in ClientType::ALL {
+            assert_eq!(ClientType::parse(known.as_str()), Some(known));
+        }
+        for known in ClientProfile::ALL {
+            assert_eq!(ClientProfile::parse(known.as_str()), Some(known));
+        }
+        for unknown in ["", "Public", "public ", "trusted"] {
+            assert_eq!(ClientType::parse(unknown), None, "{unknown:?}");
+        }
+        for unknown in ["", "WEB", "browser", "service\0"] {
+            assert_eq!(ClientProfile::parse(unknown), None, "{unknown:?}");
+        }
     }
 
     #[test]
