@@ -28,3 +28,4 @@ pub mod suspension;
 pub mod tenant;
 pub mod text;
 pub mod token;
+pub mod web_address;

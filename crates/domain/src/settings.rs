@@ -5,12 +5,11 @@
 
 use std::fmt;
 
-use grantor_protocol::issuer::is_loopback;
 use thiserror::Error;
-use url::Url;
 
 use crate::lifetime::AccessTokenLifetime;
 use crate::text::{EmailAddress, PersonName};
+use crate::web_address::{WebAddress, WebAddressError, check_spelling, safe_url};
 
 /// All that a tenant sets for itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -110,9 +109,6 @@ bounded! {
     PasswordMinLength: 8, 64, 12, "characters";
 }
 
-/// The longest address of a page that is accepted, in bytes.
-const PAGE_LIMIT: usize = 1024;
-
 /// The address of a tenant's own page on which members set a password. A link's token is put behind it
 /// as `?token=…`, so it has neither query nor fragment of its own.
 #[derive(Clone, PartialEq, Eq)]
@@ -125,7 +121,7 @@ pub enum CredentialPageError {
     #[error("must be an absolute URL such as `https://console.example.com/password`")]
     NotAUrl,
     /// Too long.
-    #[error("must have at most {PAGE_LIMIT} bytes")]
+    #[error("must have at most {} bytes", WebAddress::LIMIT)]
     TooLong,
     /// Plain HTTP to another machine: whoever listens would read the link.
     #[error("must begin with `https://`; plain `http://` is for loopback addresses alone")]
@@ -147,32 +143,27 @@ pub enum CredentialPageError {
     },
 }
 
+impl From<WebAddressError> for CredentialPageError {
+    fn from(error: WebAddressError) -> Self {
+        match error {
+            WebAddressError::NotAUrl => Self::NotAUrl,
+            WebAddressError::TooLong => Self::TooLong,
+            WebAddressError::Insecure => Self::Insecure,
+            WebAddressError::UserInfo => Self::UserInfo,
+            WebAddressError::Fragment => Self::Fragment,
+            WebAddressError::Spelling { normal } => Self::Spelling { normal },
+        }
+    }
+}
+
 impl CredentialPage {
     /// Parses an address, and refuses every spelling but the normal one.
     pub fn parse(text: &str) -> Result<Self, CredentialPageError> {
-        if text.len() > PAGE_LIMIT {
-            return Err(CredentialPageError::TooLong);
-        }
-        let url = Url::parse(text).map_err(|_| CredentialPageError::NotAUrl)?;
-        if !(url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url)) {
-            return Err(CredentialPageError::Insecure);
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(CredentialPageError::UserInfo);
-        }
-        if url.fragment().is_some() {
-            return Err(CredentialPageError::Fragment);
-        }
+        let url = safe_url(text)?;
         if url.query().is_some() {
             return Err(CredentialPageError::Query);
         }
-        // A host alone is spelled without the slash by people, and with it by parsers.
-        let normal = url.as_str();
-        if text != normal && Some(text) != normal.strip_suffix('/') {
-            return Err(CredentialPageError::Spelling {
-                normal: normal.to_owned(),
-            });
-        }
+        check_spelling(text, &url)?;
         Ok(Self(text.to_owned()))
     }
 
@@ -280,7 +271,7 @@ mod tests {
         ] {
             assert_eq!(CredentialPage::parse(text), Err(error), "{text}");
         }
-        let long = format!("https://a.example/{}", "x".repeat(PAGE_LIMIT));
+        let long = format!("https://a.example/{}", "x".repeat(WebAddress::LIMIT));
         assert_eq!(CredentialPage::parse(&long), Err(Error::TooLong));
     }
 
