@@ -59,6 +59,11 @@ pub(crate) fn safe_url(text: &str) -> Result<Url, WebAddressError> {
         return Err(WebAddressError::TooLong);
     }
     let url = Url::parse(text).map_err(|_| WebAddressError::NotAUrl)?;
+    // A parser lets hosts pass that no name server knows, such as `a"b`, and what they would break out of elsewhere.
+    let is_of_a_host = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+    if !url.host_str().unwrap_or_default().chars().all(is_of_a_host) {
+        return Err(WebAddressError::NotAUrl);
+    }
     if !(url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url)) {
         return Err(WebAddressError::Insecure);
     }
@@ -139,6 +144,8 @@ mod tests {
             ("a.example/p", Error::NotAUrl),
             ("//a.example/p", Error::NotAUrl),
             ("https://", Error::NotAUrl),
+            ("https://a\"b.example/", Error::NotAUrl),
+            ("https://a;b.example/", Error::NotAUrl),
         ] {
             assert_eq!(WebAddress::parse(text), Err(error), "{text}");
         }
