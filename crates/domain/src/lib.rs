@@ -20,6 +20,7 @@ pub mod own_role;
 pub mod password;
 pub mod permission;
 pub mod quota;
+pub mod redirect_uri;
 pub mod resource_server;
 pub mod role;
 pub mod search;
