@@ -12,6 +12,7 @@ pub mod client_secret;
 pub mod credential_link;
 pub mod grant;
 pub mod ids;
+pub mod ip_rule;
 pub mod lifetime;
 pub mod member;
 pub mod openid;
