@@ -7,6 +7,7 @@
 pub mod access;
 pub mod audit;
 pub mod authentication;
+pub mod chosen_secret;
 pub mod client;
 pub mod client_secret;
 pub mod credential_link;
