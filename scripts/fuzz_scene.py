@@ -54,7 +54,7 @@ class Scene:
         return self.send(self.administrator, "POST", f"tenants/{self.tenant}/{path}", body)
 
     def client(self):
-        return self.post("clients", {"name": NAME, "owner_contact": {"email": "subject@demo.example"}})["id"]
+        return self.post("clients", {"name": NAME, "profile": "service", "owner_contact": {"email": "subject@demo.example"}})["id"]
 
     def member(self):
         return self.post("members", {"name": NAME, "email": f"{self.unique()}@demo.example"})["id"]

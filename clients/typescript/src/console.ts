@@ -226,7 +226,7 @@ async function run(): Promise<void> {
 
 async function walk(api: Api, tenant: string, signal: AbortSignal): Promise<void> {
   const view = new Console(api, tenant);
-  const settings: Settings = { name: "Nightly export", owner_contact: { email: "operations@acme.example" } };
+  const settings: Settings = { name: "Nightly export", profile: "service", owner_contact: { email: "operations@acme.example" } };
 
   const position = await now(api, tenant);
   let mine = "";

@@ -274,7 +274,7 @@ impl World {
     #[track_caller]
     pub fn client(&self, tenant: &Tenant, name: &str, scopes: &[&str]) -> Credentials {
         let body = json!({ "name": name, "allowed_scopes": scopes,
-            "owner_contact": { "email": "owner@example.com" } });
+            "profile": "service", "owner_contact": { "email": "owner@example.com" } });
         let path = self.api(&format!("/v1/tenants/{}/clients", tenant.id));
         let made = self
             .http

@@ -7,7 +7,8 @@ use grantor_domain::role::BuiltInRole;
 use grantor_domain::tenant::{NewTenant, default_issuer};
 use grantor_domain::text::{EmailAddress, OrganizationName};
 use grantor_storage::{
-    Change, ReadTx, Scope, clients, installation, role_assignments, suspensions, tenants,
+    Change, ReadTx, Scope, client_secrets, clients, installation, ownership, role_assignments,
+    suspensions, tenants,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -87,10 +88,11 @@ pub async fn bootstrap(api: &Api) -> Result<Outcome, Problem> {
             }
             installation::insert(tx, epoch, &check)?;
             tenants::insert(tx, &tenant)?;
-            operator.insert(tx, id, tenant.root_organization)?;
+            operator.insert(tx, id, tenant.root_organization, None)?;
             let bootstrapped = Event::new(id, Action::PlatformBootstrapped, Target::Tenant(id))
                 .after(json!({ "issuer": tenant.issuer.as_str() }));
-            let events = Events::from(bootstrapped).then(operator.events(id));
+            let events =
+                Events::from(bootstrapped).then(operator.events(id, tenant.root_organization));
             Ok::<_, Problem>(Change::Made(Some(operator.show(false)), events))
         })
         .await?;
@@ -136,8 +138,9 @@ pub async fn new_operator_secret(api: &Api) -> Result<Option<Bootstrapped>, Prob
             .authority
             .database()
             .change(Scope::Platform(Some(id)), origin(), api.now(), move |tx| {
-                operator.insert(tx, id, root)?;
-                let events = operator.events(id);
+                let owner = ownership::hold_root_owner(tx, id)?;
+                operator.insert(tx, id, root, owner)?;
+                let events = operator.events(id, root);
                 Ok::<_, Problem>(Change::Made(operator.show(false), events))
             })
             .await?;
@@ -160,7 +163,7 @@ pub async fn replace_secret(
     client: ClientId,
     enable: bool,
 ) -> Result<String, Problem> {
-    let secret = PreparedSecret::new(api, client)?;
+    let secret = PreparedSecret::new(api, client, None)?;
     let shown = api
         .authority
         .database()
@@ -169,8 +172,8 @@ pub async fn replace_secret(
             origin(),
             api.now(),
             move |tx| {
-                let revoked = clients::revoke_secrets(tx, tenant, client)?;
-                clients::insert_secret(tx, tenant, client, secret.stored())?;
+                let revoked = client_secrets::revoke_all(tx, tenant, client)?;
+                client_secrets::insert(tx, tenant, client, secret.stored())?;
                 let rotated = Event::new(tenant, Action::SecretRotated, Target::Client(client))
                     .after(json!({ "revoked": revoked, "made": secret.stored().id }));
                 let mut events = Events::from(rotated).and(secret.shown_event(tenant, client));

@@ -23,7 +23,7 @@ use crate::routes;
 use crate::words::OnFailure;
 
 /// The most items of one request.
-const ITEMS_LIMIT: usize = 100;
+pub const ITEMS_LIMIT: usize = 100;
 /// The most bytes of one request.
 const BYTES_LIMIT: usize = 1024 * 1024;
 
@@ -32,7 +32,7 @@ const BYTES_LIMIT: usize = 1024 * 1024;
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "items": [
     { "operation": "createClient", "body": { "name": "Nightly export",
-        "owner_contact": { "email": "operations@acme.example" } } },
+        "profile": "service", "owner_contact": { "email": "operations@acme.example" } } },
     { "operation": "disableClient", "path": { "client": "cli_01kb2q3r4s5t6v7w8x9y0z1a2b" },
         "body": { "reason": "It hammers the orders API" } }] }))]
 pub struct Bulk {
@@ -54,18 +54,18 @@ fn go_on() -> OnFailure {
 #[serde(deny_unknown_fields)]
 pub struct BulkItem {
     /// The `operationId` of a change in this tenant.
-    operation: String,
+    pub operation: String,
     /// The parameters of its path but the tenant.
     #[serde(default, deserialize_with = "unique::texts")]
-    path: BTreeMap<String, String>,
+    pub path: BTreeMap<String, String>,
     /// The parameters of its query.
     #[serde(default, deserialize_with = "unique::texts")]
-    query: BTreeMap<String, String>,
+    pub query: BTreeMap<String, String>,
     /// Its `If-Match`.
-    if_match: Option<String>,
+    pub if_match: Option<String>,
     /// Its body.
     #[serde(default, deserialize_with = "unique::optional_value")]
-    body: Option<Value>,
+    pub body: Option<Value>,
 }
 
 /// What came of each.
@@ -146,23 +146,35 @@ pub fn operations() -> Vec<Operation> {
 }
 
 async fn bulk(call: Call, Items(bulk): Items) -> Result<Answer<BulkResult>, Problem> {
-    let further = u32::try_from(bulk.items.len().saturating_sub(1)).unwrap_or(u32::MAX);
+    run(&call, bulk.items.into_iter().map(Ok), bulk.on_failure).await
+}
+
+/// Does one after the other; an item that is at fault already has its problem for a result.
+pub async fn run(
+    call: &Call,
+    items: impl ExactSizeIterator<Item = Result<BulkItem, Problem>>,
+    on_failure: OnFailure,
+) -> Result<Answer<BulkResult>, Problem> {
+    let further = u32::try_from(items.len().saturating_sub(1)).unwrap_or(u32::MAX);
     call.incoming.charge(further)?;
     let offered = routes::operations();
-    let mut results: Vec<ItemResult> = Vec::with_capacity(bulk.items.len());
+    let mut results: Vec<ItemResult> = Vec::with_capacity(items.len());
     let mut stopped = false;
-    for (index, item) in bulk.items.into_iter().enumerate() {
+    for (index, item) in items.enumerate() {
         if stopped {
             results.push(ItemResult::left_out());
             continue;
         }
         let result = if call.incoming.began.elapsed() < call.api().patience {
-            perform(&call, &offered, index, item).await
+            match item {
+                Ok(item) => perform(call, &offered, index, item).await,
+                Err(problem) => Err(problem),
+            }
         } else {
             Err(Problem::Unavailable)
         };
         let result = ItemResult::of(result, &call.api().base);
-        stopped = bulk.on_failure == OnFailure::Stop && result.problem.is_some();
+        stopped = on_failure == OnFailure::Stop && result.problem.is_some();
         results.push(result);
     }
     let succeeded = results
@@ -210,7 +222,9 @@ async fn perform(call: &Call, offered: &[Operation], index: usize, item: BulkIte
 
 fn is_offered(operation: &Operation) -> bool {
     let facts = &operation.facts;
-    facts.is_change() && facts.id != "bulk" && facts.path_parameters().next() == Some("tenant")
+    facts.is_change()
+        && !["bulk", "bulkClients"].contains(&facts.id)
+        && facts.path_parameters().next() == Some("tenant")
 }
 
 fn path_of(

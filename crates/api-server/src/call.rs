@@ -55,6 +55,8 @@ pub struct Acting {
     pub condition: Condition,
     /// Whether nothing must come of it.
     pub dry_run: bool,
+    /// When the call came.
+    pub now: DateTime<Utc>,
 }
 
 /// Why a transaction of a handler comes to nothing.

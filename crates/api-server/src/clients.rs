@@ -1,33 +1,42 @@
-//! Clients: create, list, read, change, replace, delete.
+//! Clients: list, read, change, replace, delete; what else can be done with them has files of its own.
 
+mod bulk;
+mod change_type;
+mod create;
+mod enablements;
+mod endpoints;
+mod input;
 pub mod prepared;
+mod profiles;
 mod shapes;
+
+use std::collections::HashMap;
 
 use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::client::{Client, ClientStatus, ScopeRefusal, check_allowed_scopes};
 use grantor_domain::ids::{ClientId, OrganizationId};
-use grantor_domain::lifetime::AccessTokenLifetime;
 use grantor_domain::permission::Permission;
-use grantor_domain::quota::Counted;
 use grantor_protocol::scope::Scopes;
 use grantor_storage::clients::{ClientFilter, ClientOrder};
+use grantor_storage::tokens::LiveTokens;
 use grantor_storage::{
-    Change, ChangeTx, Reads, clients, organizations, quotas, resource_servers, settings, tenants,
+    Change, ChangeTx, Reads, clients, last_uses, organizations, resource_servers, settings,
+    tenants, tokens,
 };
 use serde_json::json;
 
-use self::prepared::PreparedClient;
 use crate::answer::Answer;
 use crate::call::{Acting, Call, Stop, confirm, refusal_event};
 use crate::operation::{Operation, QueryParameter, Success, Tag};
+use crate::organizations::check_brings_nothing;
 use crate::problem::{FieldFault, Problem, ProblemCode};
-use crate::requests::{Filter, FilterKind, Json, ListRules, MergePatch, Place, Whole};
+use crate::requests::{Filter, FilterKind, ListRules, MergePatch, Place, Whole};
 use crate::schemas::Page;
 use crate::words;
 
-pub use shapes::{
-    ClientInput, ClientOutput, CreatedClient, OwnerContactShape, PauseOutput, for_the_log, pauses,
-};
+pub use input::{ClientInput, OwnerContactShape};
+pub use shapes::{ClientOutput, CreatedClient, PauseOutput, for_the_log, pauses};
+use shapes::{LIVE, Live};
 
 const CLIENTS: &str = "/v1/tenants/{tenant}/clients";
 const CLIENT: &str = "/v1/tenants/{tenant}/clients/{client}";
@@ -52,22 +61,14 @@ const CONFIRM_NAME: &[QueryParameter] = &[QueryParameter {
 
 /// The operations on clients.
 pub fn operations() -> Vec<Operation> {
-    vec![
-        Operation::post("createClient", CLIENTS)
+    let mut operations = create::operations();
+    operations.extend([
+        Operation::get("listClients", CLIENTS)
             .about(
                 Tag::Clients,
-                "Create a client",
-                "Makes a confidential service client with a secret, which is shown in this answer and never again.",
+                "List clients",
+                "Those that you may see, each with its live access tokens and its last use.",
             )
-            .needs(Permission::ClientsWrite)
-            .takes::<Json<ClientInput>>()
-            .answers::<CreatedClient>(Success::Created)
-            .tagged()
-            .may_fail(&[ProblemCode::QuotaReached])
-            .records(&[Action::ClientCreated, Action::SecretShown])
-            .by(create),
-        Operation::get("listClients", CLIENTS)
-            .about(Tag::Clients, "List clients", "Those that you may see.")
             .needs(Permission::ClientsRead)
             .open_to_operators(Permission::PlatformSupport)
             .lists(LIST)
@@ -79,12 +80,14 @@ pub fn operations() -> Vec<Operation> {
             .open_to_operators(Permission::PlatformSupport)
             .answers::<ClientOutput>(Success::Ok)
             .tagged()
+            .live()
             .by(read),
         Operation::patch("updateClient", CLIENT)
             .about(
                 Tag::Clients,
                 "Change a client",
-                "Changes the settings given, and no other. What can't be set may be sent along as it is.",
+                "Changes the settings given, and no other. What can't be set may be sent along as it is. Its type and its \
+                 owner have operations of their own. Another organization takes the same permission there.",
             )
             .needs(Permission::ClientsWrite)
             .conditional()
@@ -97,7 +100,8 @@ pub fn operations() -> Vec<Operation> {
             .about(
                 Tag::Clients,
                 "Replace a client's settings",
-                "Gives the client these settings, and every one that is absent its default. The client must exist.",
+                "Gives the client these settings, and every one that is absent its default; it stays where it lives and \
+                 whose it is unless told otherwise. The client must exist.",
             )
             .needs(Permission::ClientsWrite)
             .conditional()
@@ -120,7 +124,13 @@ pub fn operations() -> Vec<Operation> {
             .may_fail(&[ProblemCode::ConfirmationMismatch])
             .records(&[Action::ClientDeleted])
             .by(delete),
-    ]
+    ]);
+    operations.extend(profiles::operations());
+    operations.extend(endpoints::operations());
+    operations.extend(change_type::operations());
+    operations.extend(enablements::operations());
+    operations.extend(bulk::operations());
+    operations
 }
 
 /// The client with this id, if the caller may see it.
@@ -155,6 +165,38 @@ pub fn find_for_change(
     Ok(client)
 }
 
+/// What is shown of clients, with what of them changes without a change of theirs.
+fn outputs(
+    tx: &mut impl Reads,
+    acting: &Acting,
+    found: &[Client],
+) -> Result<Vec<ClientOutput>, Stop> {
+    let ids = || found.iter().map(|client| client.id);
+    let uses = last_uses::of(tx, acting.tenant, ids().map(ClientId::uuid))?;
+    // role_2: whoever supports the platform sees clients, and no tokens.
+    let tokens: HashMap<ClientId, LiveTokens> = if acting.is_for_platform() {
+        HashMap::new()
+    } else {
+        let tenant = tenants::find(tx, acting.tenant)?.ok_or(Problem::NotFound)?;
+        tokens::count_live(tx, &tenant, ids(), acting.caller.member, acting.now)?
+    };
+    Ok(found
+        .iter()
+        .map(|client| {
+            let live = Live {
+                last_used_at: uses.get(&client.id.uuid()).copied(),
+                tokens: tokens.get(&client.id).copied(),
+            };
+            ClientOutput::of(client, live)
+        })
+        .collect())
+}
+
+fn output(tx: &mut impl Reads, acting: &Acting, client: &Client) -> Result<ClientOutput, Stop> {
+    let mut shown = outputs(tx, acting, std::slice::from_ref(client))?;
+    Ok(shown.pop().ok_or(Problem::Internal)?)
+}
+
 /// The answer that shows a client as it stands now.
 pub fn shown(
     tx: &mut impl Reads,
@@ -162,51 +204,15 @@ pub fn shown(
     id: ClientId,
 ) -> Result<Answer<ClientOutput>, Stop> {
     let client = clients::find(tx, acting.tenant, id)?.ok_or(Problem::NotFound)?;
-    Ok(show(&client)?)
+    show(tx, acting, &client)
 }
 
-fn show(client: &Client) -> Result<Answer<ClientOutput>, Problem> {
-    Ok(Answer::ok(&ClientOutput::from(client))?.tagged(client.revision))
-}
-
-async fn create(
-    call: Call,
-    Json(input): Json<ClientInput>,
-) -> Result<Answer<CreatedClient>, Problem> {
-    let asked = input.allowed_scopes.clone();
-    let names_lifetime = input.names_lifetime();
-    let settings = input.verified(AccessTokenLifetime::DEFAULT)?;
-    let mut prepared = PreparedClient::new(call.api(), settings)?;
-    let id = prepared.id;
-    let location = call.address(&format!("/v1/tenants/{}/clients/{id}", call.tenant()));
-    call.change(move |tx, acting| {
-        let tenant = acting.tenant;
-        let root = tenants::find(tx, tenant)?
-            .ok_or(Problem::NotFound)?
-            .root_organization;
-        acting.reach(tx, root)?;
-        if !names_lifetime {
-            let default = settings::find(tx, tenant)?.default_access_token_lifetime;
-            prepared.settings_mut().access_token_lifetime = default.0;
-        }
-        let scopes = &prepared.settings().allowed_scopes;
-        check_scopes(tx, acting, root, scopes, &asked)?;
-        prepared.insert(tx, tenant, root)?;
-        quotas::check(tx, tenant, Counted::Clients)?;
-        let client = clients::find(tx, tenant, id)?.ok_or(Problem::Internal)?;
-        let events = prepared.events(tenant);
-        let secret = prepared.show_secret(tx.now(), acting.dry_run);
-        let shown = secret.id();
-        let created = CreatedClient {
-            client: (&client).into(),
-            secret,
-        };
-        let answer = Answer::created(&created, location)?
-            .tagged(client.revision)
-            .showing(tenant, id, shown);
-        Ok(Change::Made(answer, events))
-    })
-    .await
+fn show(
+    tx: &mut impl Reads,
+    acting: &Acting,
+    client: &Client,
+) -> Result<Answer<ClientOutput>, Stop> {
+    Ok(Answer::ok(&output(tx, acting, client)?)?.tagged(client.revision))
 }
 
 async fn list(call: Call) -> Result<Answer<Page<ClientOutput>>, Problem> {
@@ -228,41 +234,43 @@ async fn list(call: Call) -> Result<Answer<Page<ClientOutput>>, Problem> {
                 organizations: acting.visible(tx)?,
             };
             let after = after.map(|place| (place.key, ClientId::from_uuid(place.id)));
-            Ok(clients::search(
-                tx,
-                acting.tenant,
-                &filter,
-                order,
-                descending,
-                after,
-                fetch,
-            )?)
+            let found =
+                clients::search(tx, acting.tenant, &filter, order, descending, after, fetch)?;
+            let shown = outputs(tx, acting, &found)?;
+            let places = found.iter().map(|client| Place {
+                key: (order == ClientOrder::Name).then(|| client.settings.name.to_string()),
+                id: client.id.uuid(),
+            });
+            Ok(places.zip(shown).collect::<Vec<_>>())
         })
         .await?;
-    let place = |client: &Client| Place {
-        key: (order == ClientOrder::Name).then(|| client.settings.name.to_string()),
-        id: client.id.uuid(),
-    };
-    Answer::ok(&page.page(found, place, |client| ClientOutput::from(&client)))
+    Answer::ok(&page.page(found, |(place, _)| place.clone(), |(_, shown)| shown))
 }
 
 async fn read(call: Call) -> Result<Answer<ClientOutput>, Problem> {
     let id = call.id("client")?;
-    let client = call
-        .read_in(call.scope(), move |tx, acting| find(tx, acting, id))
-        .await?;
-    show(&client)
+    call.read_in(call.scope(), move |tx, acting| {
+        let client = find(tx, acting, id)?;
+        show(tx, acting, &client)
+    })
+    .await
 }
 
 async fn update(
     call: Call,
     patch: MergePatch<ClientInput>,
 ) -> Result<Answer<ClientOutput>, Problem> {
-    set(call, |current, shown| patch.apply(current, shown)).await
+    set(call, |current, shown| {
+        patch.without(LIVE).apply(current, shown)
+    })
+    .await
 }
 
 async fn replace(call: Call, whole: Whole<ClientInput>) -> Result<Answer<ClientOutput>, Problem> {
-    set(call, |current, shown| whole.apply(current, shown)).await
+    set(call, |current, shown| {
+        whole.without(LIVE).apply(current, shown)
+    })
+    .await
 }
 
 /// Gives a client the settings that `wanted` makes of the present ones.
@@ -273,25 +281,66 @@ async fn set(
     let id = call.id("client")?;
     call.change(move |tx, acting| {
         let client = find_for_change(tx, acting, id)?;
-        let input = wanted(&(&client.settings).into(), &(&client).into())?;
+        let present = output(tx, acting, &client)?;
+        let mut input = wanted(&(&client).into(), &present)?;
+        input.check_fixed(&client)?;
         let asked = input.allowed_scopes.clone();
         let default = settings::find(tx, acting.tenant)?.default_access_token_lifetime;
-        let settings = input.verified(default.0)?;
-        if settings == client.settings {
-            return Ok(Change::Nothing(show(&client)?));
+        let wanted = input.verified(default.0)?;
+        let organization = wanted.organization.unwrap_or(client.organization);
+        let moves = organization != client.organization;
+        let settings = wanted.settings;
+        if settings == client.settings && !moves {
+            return Ok(Change::Nothing(show(tx, acting, &client)?));
+        }
+        if moves {
+            check_home(tx, acting, organization)?;
+            check_brings_nothing(tx, acting, client.organization, organization)?;
         }
         // What it has already stays, whoever changes something else.
         let new = settings
             .allowed_scopes
             .difference(&client.settings.allowed_scopes);
         check_scopes(tx, acting, client.organization, &new, &asked)?;
-        clients::update(tx, acting.tenant, id, &settings)?;
+        clients::update(tx, acting.tenant, id, &client.settings, &settings)?;
+        if moves {
+            clients::put_into(tx, acting.tenant, &client, organization)?;
+        }
         let event = Event::new(acting.tenant, Action::ClientUpdated, Target::Client(id))
-            .before(for_the_log(&client.settings))
-            .after(for_the_log(&settings));
+            .before(for_the_log(&client.settings, client.organization))
+            .after(for_the_log(&settings, organization));
         Ok(Change::made(shown(tx, acting, id)?, event))
     })
     .await
+}
+
+/// Demands that a client can live where it is to: in an organization that the caller manages. One that is not there is
+/// told alike.
+fn check_home(
+    tx: &mut impl Reads,
+    acting: &Acting,
+    organization: OrganizationId,
+) -> Result<(), Stop> {
+    let path = organizations::path(tx, acting.tenant, organization)?;
+    if acting
+        .caller
+        .may_in(Permission::ClientsWrite, &path)
+        .is_ok()
+    {
+        return Ok(());
+    }
+    let detail = "is no organization in which you may have clients; name one that you see";
+    let problem = Problem::field("/organization_id", detail);
+    if path.is_empty() {
+        return Err(problem.into());
+    }
+    // One out of reach is told like one that is not there, and on record (`audit_1`).
+    let why = json!({ "reason": "another organization" });
+    let target = Target::Organization(organization);
+    Err(Stop::refused(
+        problem,
+        refusal_event(&acting.caller, target, why),
+    ))
 }
 
 async fn delete(call: Call) -> Result<Answer<()>, Problem> {
@@ -309,7 +358,7 @@ async fn delete(call: Call) -> Result<Answer<()>, Problem> {
         )?;
         clients::delete(tx, acting.tenant, id)?;
         let event = Event::new(acting.tenant, Action::ClientDeleted, Target::Client(id))
-            .before(for_the_log(&client.settings));
+            .before(for_the_log(&client.settings, client.organization));
         Ok(Change::made(Answer::no_content(), event))
     })
     .await

@@ -221,6 +221,7 @@ impl Incoming {
                 permission: facts.needs.permission(),
                 condition,
                 dry_run,
+                now,
             },
             facts: facts.clone(),
             origin,

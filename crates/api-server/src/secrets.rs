@@ -7,9 +7,9 @@ use grantor_domain::ids::{ClientId, SecretId, TenantId};
 use grantor_domain::permission::Permission;
 use grantor_domain::role::HeldPermissions;
 use grantor_keys::{PlainSecret, SecretKind};
-use grantor_storage::clients::NewSecret;
+use grantor_storage::client_secrets::{NewSecret, SecretVerifier};
 use grantor_storage::role_assignments::Holder;
-use grantor_storage::{Change, ChangeTx, clients, role_assignments, tenants};
+use grantor_storage::{Change, ChangeTx, client_secrets, role_assignments, tenants};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -64,13 +64,20 @@ pub struct PreparedSecret {
 }
 
 impl PreparedSecret {
-    /// Makes a secret for a client.
-    pub fn new(api: &Api, client: ClientId) -> Result<Self, Problem> {
+    /// Makes a secret for a client, which ends by itself if it is told when.
+    pub fn new(
+        api: &Api,
+        client: ClientId,
+        expires_at: Option<DateTime<Utc>>,
+    ) -> Result<Self, Problem> {
         let plain = PlainSecret::generate(SecretKind::Client, api.authority.entropy())?;
         let stored = NewSecret {
             id: api.new_id()?,
             hint: plain.hint(),
-            verifier: api.authority.keyring().verifier(&plain, client.uuid()),
+            verifier: SecretVerifier::Keyed(
+                api.authority.keyring().verifier(&plain, client.uuid()),
+            ),
+            expires_at,
         };
         Ok(Self { plain, stored })
     }
@@ -156,7 +163,7 @@ async fn rotate(
     Json(input): Json<RotationInput>,
 ) -> Result<Answer<RotatedSecret>, Problem> {
     let id: ClientId = call.id("client")?;
-    let secret = PreparedSecret::new(call.api(), id)?;
+    let secret = PreparedSecret::new(call.api(), id, None)?;
     call.change(move |tx, acting| {
         let tenant = acting.tenant;
         // The row is locked first: of two rotations at once, the later one revokes the earlier's secret.
@@ -171,8 +178,8 @@ async fn rotate(
         )?;
         let conveyed = conveyed_by(tx, tenant, &client)?;
         acting.check_holds(tx, &conveyed)?;
-        let revoked = clients::revoke_secrets(tx, tenant, id)?;
-        clients::insert_secret(tx, tenant, id, secret.stored())?;
+        let revoked = client_secrets::revoke_all(tx, tenant, id)?;
+        client_secrets::insert(tx, tenant, id, secret.stored())?;
         let particulars = json!({ "revoked": revoked, "made": secret.stored().id });
         let events = Events::from(
             Event::new(tenant, Action::SecretRotated, Target::Client(id)).after(particulars),

@@ -161,7 +161,7 @@ async fn create(
         let shown = prepared
             .admin
             .as_ref()
-            .map(|admin| (admin.id, admin.secret_id()));
+            .and_then(|admin| Some((admin.id, admin.secret_id()?)));
         let created = CreatedTenant {
             tenant: (&tenant).into(),
             owner_id: prepared.owner.id.to_string(),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use grantor_domain::permission::Permission;
-use grantor_domain::{client, member, resource_server, tenant};
+use grantor_domain::{client, client_secret, member, ownership, resource_server, tenant};
 use grantor_protocol::{auth_method, grant_type};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -59,11 +59,71 @@ words! {
     ClientType {
         /// It can, and authenticates.
         Confidential = "confidential",
+        /// It can't, and only names itself.
+        Public = "public",
     }
     /// What kind of program a client is.
     ClientProfile {
+        /// A web application with a server of its own.
+        Web = "web",
+        /// An application that runs in a browser.
+        Spa = "spa",
+        /// A program on somebody's device.
+        Native = "native",
         /// A machine that acts for itself.
         Service = "service",
+    }
+    /// Where a secret comes from.
+    SecretOrigin {
+        /// It was made here, of 256 random bits.
+        Generated = "generated",
+        /// Somebody chose it.
+        Chosen = "chosen",
+    }
+    /// Whether a secret proves its client.
+    SecretState {
+        /// It does.
+        Live = "live",
+        /// Its time is over.
+        Expired = "expired",
+        /// It was revoked, or rotated away.
+        Revoked = "revoked",
+    }
+    /// How urgent it is to replace a secret.
+    DueWhy {
+        /// Whoever owned its client, or made it, has seen it and should not any more.
+        Exposed = "exposed",
+        /// Nobody is known to have seen it.
+        Precaution = "precaution",
+    }
+    /// Why a client changed hands.
+    TransferCause {
+        /// An administrator handed it over.
+        Transferred = "transferred",
+        /// Its owner was deleted.
+        OwnerDeleted = "owner_deleted",
+        /// Its owner was disabled.
+        OwnerDisabled = "owner_disabled",
+        /// Its owner left the root organization.
+        OwnerLeft = "owner_left",
+        /// Its owner does not administer the organization any more in which it lives.
+        RightsLost = "rights_lost",
+    }
+    /// What to do with many clients.
+    ClientsAction {
+        /// Disable them.
+        Disable = "disable",
+        /// Enable them.
+        Enable = "enable",
+        /// Delete them for good.
+        Delete = "delete",
+    }
+    /// What becomes of a member who is offboarded.
+    Offboarded {
+        /// They are deleted for good.
+        Delete = "delete",
+        /// They are disabled, and stay.
+        Disable = "disable",
     }
     /// A grant of OAuth 2.
     GrantType {
@@ -158,8 +218,12 @@ macro_rules! from_domain {
 
 from_domain! {
     ClientStatus from client::ClientStatus { Active, Disabled }
-    ClientType from client::ClientType { Confidential }
-    ClientProfile from client::ClientProfile { Service }
+    ClientType from client::ClientType { Confidential, Public }
+    ClientProfile from client::ClientProfile { Web, Spa, Native, Service }
+    SecretOrigin from client_secret::SecretOrigin { Generated, Chosen }
+    SecretState from client_secret::SecretState { Live, Expired, Revoked }
+    DueWhy from ownership::DueWhy { Exposed, Precaution }
+    TransferCause from ownership::TransferCause { Transferred, OwnerDeleted, OwnerDisabled, OwnerLeft, RightsLost }
     GrantType from grant_type::GrantType { ClientCredentials, AuthorizationCode, RefreshToken }
     TokenEndpointAuthMethod from auth_method::TokenEndpointAuthMethod { ClientSecretBasic, ClientSecretPost, None }
     MemberStatus from member::MemberStatus { Active, Disabled }
@@ -169,31 +233,25 @@ from_domain! {
     SigningAlgorithm from resource_server::SigningAlgorithm { Es256, EdDsa }
 }
 
-impl From<Verification> for resource_server::Verification {
-    fn from(word: Verification) -> Self {
-        match word {
-            Verification::Introspection => Self::Introspection,
-            Verification::Signature => Self::Signature,
+macro_rules! into_domain {
+    ($($name:ident into $domain:path { $($variant:ident),* $(,)? })*) => {$(
+        impl From<$name> for $domain {
+            fn from(word: $name) -> Self {
+                use $domain as Domain;
+                match word { $($name::$variant => Domain::$variant),* }
+            }
         }
-    }
+    )*};
 }
 
-impl From<TokenFormat> for resource_server::TokenFormat {
-    fn from(word: TokenFormat) -> Self {
-        match word {
-            TokenFormat::Jwt => Self::Jwt,
-            TokenFormat::Opaque => Self::Opaque,
-        }
-    }
-}
-
-impl From<SigningAlgorithm> for resource_server::SigningAlgorithm {
-    fn from(word: SigningAlgorithm) -> Self {
-        match word {
-            SigningAlgorithm::Es256 => Self::Es256,
-            SigningAlgorithm::EdDsa => Self::EdDsa,
-        }
-    }
+into_domain! {
+    ClientType into client::ClientType { Confidential, Public }
+    ClientProfile into client::ClientProfile { Web, Spa, Native, Service }
+    GrantType into grant_type::GrantType { ClientCredentials, AuthorizationCode, RefreshToken }
+    TokenEndpointAuthMethod into auth_method::TokenEndpointAuthMethod { ClientSecretBasic, ClientSecretPost, None }
+    Verification into resource_server::Verification { Introspection, Signature }
+    TokenFormat into resource_server::TokenFormat { Jwt, Opaque }
+    SigningAlgorithm into resource_server::SigningAlgorithm { Es256, EdDsa }
 }
 
 /// The schema of the name of a permission: one of the catalogue.

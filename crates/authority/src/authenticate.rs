@@ -3,13 +3,13 @@
 use chrono::{DateTime, Utc};
 use grantor_domain::authentication::{AuthenticationFailure, authenticate};
 use grantor_domain::client::Client;
-use grantor_domain::client_secret::SecretState;
 use grantor_domain::grant::check_standing;
 use grantor_domain::ids::{ClientId, TenantId};
 use grantor_domain::suspension::Position;
 use grantor_domain::tenant::Tenant;
 use grantor_keys::Keyring;
-use grantor_storage::{ReadTx, clients, tenants, tokens};
+use grantor_storage::client_secrets::SecretVerifier;
+use grantor_storage::{ReadTx, client_secrets, clients, tenants, tokens};
 
 use crate::{PresentedCredentials, Refusal};
 
@@ -40,13 +40,13 @@ pub(crate) fn authenticate_client(
     // An unknown client costs what a known one does: the same questions are asked, and a comparison is made
     // either way.
     let owner = id.map_or(uuid::Uuid::nil(), ClientId::uuid);
-    let secrets = clients::secrets(tx, tenant.id, ClientId::from_uuid(owner))?;
+    let secrets = client_secrets::live(tx, tenant.id, ClientId::from_uuid(owner), now)?;
     let mut matched = false;
     let mut compared = false;
     for (secret, verifier) in &secrets {
-        if secret.state(now) != SecretState::Live {
+        let SecretVerifier::Keyed(verifier) = verifier else {
             continue;
-        }
+        };
         compared = true;
         match keyring.verify(verifier, owner, &presented.client_secret) {
             Ok(is_it) => matched |= is_it,

@@ -214,6 +214,8 @@ actions! {
     MemberEnabled = "member.enabled";
     /// A member was deleted for good.
     MemberDeleted = "member.deleted";
+    /// A member was offboarded: what they owned went to somebody else, and they lost their roles.
+    MemberOffboarded = "member.offboarded";
     /// A link was made by which a member sets their first password.
     MemberInvited = "member.invited";
     /// A link was made by which a member sets a new password.
@@ -242,8 +244,24 @@ actions! {
     ClientDisabled = "client.disabled";
     /// A client was enabled again.
     ClientEnabled = "client.enabled";
+    /// A client was made public or confidential.
+    ClientTypeChanged = "client.type_changed";
+    /// A client went to another owner.
+    ClientTransferred = "client.transferred";
+    /// A client was enabled in a further organization.
+    EnablementAdded = "client.enablement_added";
+    /// A client is enabled in an organization no more.
+    EnablementRemoved = "client.enablement_removed";
     /// A client was deleted for good.
     ClientDeleted = "client.deleted";
+    /// A secret was made beside those that a client has.
+    SecretGenerated = "secret.generated";
+    /// A secret was set that somebody had chosen.
+    SecretChosen = "secret.chosen";
+    /// One secret was revoked.
+    SecretRevoked = "secret.revoked";
+    /// Secrets of a client, or all in an organization, ought to be replaced.
+    RotationDue = "secret.rotation_due";
     /// A secret was made and shown to the caller.
     SecretShown = "secret.shown";
     /// A client's secrets were replaced by a new one.

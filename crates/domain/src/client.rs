@@ -1,17 +1,23 @@
 //! Clients: what holds OAuth credentials in one tenant.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use grantor_protocol::auth_method::TokenEndpointAuthMethod;
 use grantor_protocol::grant_type::GrantType;
 use grantor_protocol::scope::{ScopeToken, Scopes};
 use thiserror::Error;
 
-use crate::ids::{ClientId, OrganizationId};
-use crate::lifetime::AccessTokenLifetime;
+use crate::ids::{ClientId, MemberId, OrganizationId};
+use crate::ip_rule::IpRules;
+use crate::lifetime::{AccessTokenLifetime, RefreshTokenLifetime};
 use crate::permission::Permission;
+use crate::redirect_uri::RedirectUri;
 use crate::resource_server::Catalogue;
+use crate::search::words;
 use crate::suspension::Suspension;
 use crate::text::{ClientName, Description, EmailAddress, PersonName};
+use crate::web_address::WebAddress;
 
 /// Whether a client can keep a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,29 +88,73 @@ pub struct OwnerContact {
     pub email: EmailAddress,
 }
 
-/// What somebody decided about a client: all that can be set.
+/// What somebody decided about a client: all that can be set. What of it goes together is for
+/// [`client_rules::check`](crate::client_rules::check) to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientSettings {
     /// Its name.
     pub name: ClientName,
     /// What it is for.
     pub description: Description,
+    /// A page about it.
+    pub homepage: Option<WebAddress>,
+    /// A picture by which people know it.
+    pub logo: Option<WebAddress>,
     /// Whether it can keep a secret.
     pub client_type: ClientType,
     /// What kind of program it is.
     pub profile: ClientProfile,
     /// The grants that it may use.
-    pub grant_types: Vec<GrantType>,
+    pub grant_types: BTreeSet<GrantType>,
+    /// Where a browser may be sent after a member has let it act for them.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// Where a browser may be sent after a member has signed out.
+    pub post_logout_redirect_uris: Vec<RedirectUri>,
     /// How it authenticates at the token server.
     pub auth_method: TokenEndpointAuthMethod,
+    /// Whether each of its code flows must use PKCE (`client_5`).
+    pub require_pkce: bool,
     /// The scopes that it may ask for.
     pub allowed_scopes: Scopes,
     /// Whether a request must name its scopes (`client_11`).
     pub require_requested_scopes: bool,
+    /// From where it may come (`client_13`).
+    pub allowed_ips: IpRules,
     /// How long its access tokens live.
     pub access_token_lifetime: AccessTokenLifetime,
+    /// How long its refresh tokens live, if it may ask for any.
+    pub refresh_token_lifetime: Option<RefreshTokenLifetime>,
     /// Whom to write to about it.
     pub owner_contact: OwnerContact,
+}
+
+impl ClientSettings {
+    /// The words by which the client is found.
+    pub fn words(&self) -> BTreeSet<String> {
+        let contact = &self.owner_contact;
+        let name = contact.name.as_ref().map_or("", PersonName::as_str);
+        let homepage = self.homepage.as_ref().map_or("", WebAddress::as_str);
+        words([
+            self.name.as_str(),
+            name,
+            contact.email.as_str(),
+            homepage,
+            self.description.as_str(),
+        ])
+    }
+}
+
+/// A client about to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewClient {
+    /// Its id.
+    pub id: ClientId,
+    /// The organization that it will live in.
+    pub organization: OrganizationId,
+    /// The member whose it will be.
+    pub owner: Option<MemberId>,
+    /// What was decided about it.
+    pub settings: ClientSettings,
 }
 
 /// A client as it stands.
@@ -114,6 +164,8 @@ pub struct Client {
     pub id: ClientId,
     /// The organization that it lives in.
     pub organization: OrganizationId,
+    /// The member whose it is; nobody's only where the tenant has no root owner.
+    pub owner: Option<MemberId>,
     /// What was decided about it.
     pub settings: ClientSettings,
     /// Raised by every change to it or to what hangs on it.
@@ -135,6 +187,16 @@ pub enum ClientStatus {
     Active,
     /// It is paused until enabled again (`pause_2`).
     Disabled,
+}
+
+impl ClientStatus {
+    /// The stored word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+        }
+    }
 }
 
 impl Client {
@@ -206,16 +268,24 @@ pub(crate) mod tests {
         Client {
             id: ClientId::from_uuid(Uuid::from_u128(2)),
             organization: OrganizationId::from_uuid(Uuid::from_u128(3)),
+            owner: None,
             settings: ClientSettings {
                 name: ClientName::parse("Nightly export").unwrap(),
                 description: Description::parse("").unwrap(),
+                homepage: None,
+                logo: None,
                 client_type: ClientType::Confidential,
                 profile: ClientProfile::Service,
-                grant_types: vec![GrantType::ClientCredentials],
+                grant_types: [GrantType::ClientCredentials].into(),
+                redirect_uris: Vec::new(),
+                post_logout_redirect_uris: Vec::new(),
                 auth_method: TokenEndpointAuthMethod::ClientSecretBasic,
+                require_pkce: true,
                 allowed_scopes: scopes,
                 require_requested_scopes: true,
+                allowed_ips: IpRules::default(),
                 access_token_lifetime: AccessTokenLifetime::DEFAULT,
+                refresh_token_lifetime: None,
                 owner_contact: OwnerContact {
                     name: None,
                     email: EmailAddress::parse("ops@acme.example").unwrap(),

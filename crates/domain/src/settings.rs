@@ -26,6 +26,18 @@ pub struct TenantSettings {
     pub credential_page: Option<CredentialPage>,
     /// To whom members are told to turn.
     pub support_contact: Option<SupportContact>,
+    /// Whether administrators may choose a client's secret themselves (`secret_4`).
+    pub chosen_secrets: ChosenSecrets,
+}
+
+/// Whether administrators may choose a client's secret themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ChosenSecrets {
+    /// They may, if it is strong enough.
+    #[default]
+    Allowed,
+    /// Secrets are made by us alone.
+    Forbidden,
 }
 
 /// To whom members turn; shown in mails to them.
@@ -198,6 +210,7 @@ mod tests {
         assert_eq!(settings.password_min_length.get(), 12);
         assert_eq!(settings.credential_page, None);
         assert_eq!(settings.support_contact, None);
+        assert_eq!(settings.chosen_secrets, ChosenSecrets::Allowed);
     }
 
     #[test]

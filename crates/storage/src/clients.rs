@@ -1,40 +1,53 @@
-//! Clients and their secrets.
+//! Clients: what holds OAuth credentials in a tenant. Their secrets are in [`crate::client_secrets`].
+
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use grantor_domain::client::{
-    Client, ClientProfile, ClientSettings, ClientStatus, ClientType, OwnerContact,
+    Client, ClientProfile, ClientSettings, ClientStatus, ClientType, NewClient, OwnerContact,
 };
-use grantor_domain::client_secret::ClientSecret;
-use grantor_domain::ids::{ClientId, OrganizationId, SecretId, TenantId};
-use grantor_domain::lifetime::AccessTokenLifetime;
+use grantor_domain::ids::{ClientId, MemberId, OrganizationId, TenantId};
+use grantor_domain::ip_rule::{IpRule, IpRules};
+use grantor_domain::lifetime::{AccessTokenLifetime, RefreshTokenLifetime};
+use grantor_domain::redirect_uri::RedirectUri;
 use grantor_domain::text::{ClientName, Description, EmailAddress, PersonName};
-use grantor_keys::Verifier;
+use grantor_domain::web_address::WebAddress;
 use grantor_protocol::auth_method::TokenEndpointAuthMethod;
 use grantor_protocol::grant_type::GrantType;
 use uuid::Uuid;
 
 use crate::error::StorageError;
+use crate::last_uses;
+use crate::ownership;
 use crate::resource_servers;
-use crate::schema::{client_secrets, clients, suspensions};
+use crate::schema::{client_words, clients, suspensions};
 use crate::stored;
 use crate::suspensions::{SuspensionRow, mark_deleted};
 use crate::transaction::{ChangeTx, Connected, Reads, Subject};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = clients)]
-struct ClientRow {
+pub(crate) struct ClientRow {
     id: Uuid,
     organization_id: Uuid,
+    owner_id: Option<Uuid>,
     name: String,
     description: String,
+    homepage: Option<String>,
+    logo: Option<String>,
     client_type: String,
     profile: String,
     grant_types: Vec<String>,
+    redirect_uris: Vec<String>,
+    post_logout_redirect_uris: Vec<String>,
     auth_method: String,
+    require_pkce: bool,
     allowed_scopes: Vec<String>,
     require_requested_scopes: bool,
+    allowed_ips: Vec<String>,
     access_token_seconds: i32,
+    refresh_token_seconds: Option<i32>,
     owner_name: Option<String>,
     owner_email: String,
     revision: i64,
@@ -43,52 +56,93 @@ struct ClientRow {
     secret_updated_at: Option<DateTime<Utc>>,
 }
 
+/// Reads a stored number of seconds back into its bounds.
+fn seconds<T, E>(seconds: i32, parse: impl FnOnce(i64) -> Result<T, E>) -> Result<T, StorageError> {
+    parse(seconds.into()).map_err(|_| StorageError::corrupt("lifetime", seconds.to_string()))
+}
+
+/// Reads the addresses from which a client may come.
+pub(crate) fn ip_rules(rules: &[String]) -> Result<IpRules, StorageError> {
+    rules
+        .iter()
+        .map(|rule| stored::parsed("address rule", rule, IpRule::parse))
+        .collect()
+}
+
+fn redirect_uris(
+    uris: &[String],
+    profile: ClientProfile,
+) -> Result<Vec<RedirectUri>, StorageError> {
+    let parse = |uri: &str| RedirectUri::parse(uri, profile);
+    uris.iter()
+        .map(|uri| stored::parsed("redirect URI", uri, parse))
+        .collect()
+}
+
 impl ClientRow {
-    fn into_domain(self, suspension: Option<SuspensionRow>) -> Result<Client, StorageError> {
-        let grant_types = self
-            .grant_types
-            .iter()
-            .map(|grant| stored::word("grant type", grant, GrantType::parse))
-            .collect::<Result<_, _>>()?;
-        let owner_name = self
-            .owner_name
-            .map(|name| stored::parsed("owner's name", &name, PersonName::parse));
+    pub(crate) fn into_domain(
+        self,
+        suspension: Option<SuspensionRow>,
+    ) -> Result<Client, StorageError> {
+        let suspension = suspension.unwrap_or_default().into_domain()?;
         Ok(Client {
             id: ClientId::from_uuid(self.id),
             organization: OrganizationId::from_uuid(self.organization_id),
-            settings: ClientSettings {
-                name: stored::parsed("client's name", &self.name, ClientName::parse)?,
-                description: stored::parsed("description", &self.description, Description::parse)?,
-                client_type: stored::word("client type", &self.client_type, ClientType::parse)?,
-                profile: stored::word("profile", &self.profile, ClientProfile::parse)?,
-                grant_types,
-                auth_method: stored::word(
-                    "authentication method",
-                    &self.auth_method,
-                    TokenEndpointAuthMethod::parse,
-                )?,
-                allowed_scopes: stored::scopes(&self.allowed_scopes)?,
-                require_requested_scopes: self.require_requested_scopes,
-                access_token_lifetime: AccessTokenLifetime::from_seconds(
-                    self.access_token_seconds.into(),
-                )
-                .map_err(|_| {
-                    StorageError::corrupt("lifetime", self.access_token_seconds.to_string())
-                })?,
-                owner_contact: OwnerContact {
-                    name: owner_name.transpose()?,
-                    email: stored::parsed(
-                        "owner's address",
-                        &self.owner_email,
-                        EmailAddress::parse,
-                    )?,
-                },
-            },
+            owner: self.owner_id.map(MemberId::from_uuid),
+            settings: self.settings()?,
             revision: self.revision,
             created_at: self.created_at,
             updated_at: self.updated_at,
             secret_updated_at: self.secret_updated_at,
-            suspension: suspension.unwrap_or_default().into_domain()?,
+            suspension,
+        })
+    }
+
+    fn settings(&self) -> Result<ClientSettings, StorageError> {
+        let grant = |grant: &String| stored::word("grant type", grant, GrantType::parse);
+        let address = |address: &Option<String>| {
+            address
+                .as_deref()
+                .map(|text| stored::parsed("web address", text, WebAddress::parse))
+                .transpose()
+        };
+        let name = |name: &str| stored::parsed("owner's name", name, PersonName::parse);
+        let profile = stored::word("profile", &self.profile, ClientProfile::parse)?;
+        Ok(ClientSettings {
+            name: stored::parsed("client's name", &self.name, ClientName::parse)?,
+            description: stored::parsed("description", &self.description, Description::parse)?,
+            homepage: address(&self.homepage)?,
+            logo: address(&self.logo)?,
+            client_type: stored::word("client type", &self.client_type, ClientType::parse)?,
+            profile,
+            grant_types: self
+                .grant_types
+                .iter()
+                .map(grant)
+                .collect::<Result<_, _>>()?,
+            redirect_uris: redirect_uris(&self.redirect_uris, profile)?,
+            post_logout_redirect_uris: redirect_uris(&self.post_logout_redirect_uris, profile)?,
+            auth_method: stored::word(
+                "authentication method",
+                &self.auth_method,
+                TokenEndpointAuthMethod::parse,
+            )?,
+            require_pkce: self.require_pkce,
+            allowed_scopes: stored::scopes(&self.allowed_scopes)?,
+            require_requested_scopes: self.require_requested_scopes,
+            allowed_ips: ip_rules(&self.allowed_ips)?,
+            access_token_lifetime: seconds(
+                self.access_token_seconds,
+                AccessTokenLifetime::from_seconds,
+            )?,
+            refresh_token_lifetime: self
+                .refresh_token_seconds
+                .map(|stored| seconds(stored, RefreshTokenLifetime::from_seconds))
+                .transpose()?,
+            owner_contact: OwnerContact {
+                name: self.owner_name.as_deref().map(name).transpose()?,
+                email: stored::parsed("owner's address", &self.owner_email, EmailAddress::parse)?,
+            },
         })
     }
 }
@@ -99,23 +153,37 @@ impl ClientRow {
 struct SettingsColumns<'s> {
     name: &'s str,
     description: &'s str,
+    homepage: Option<&'s str>,
+    logo: Option<&'s str>,
     client_type: &'static str,
     profile: &'static str,
     grant_types: Vec<&'static str>,
+    redirect_uris: Vec<&'s str>,
+    post_logout_redirect_uris: Vec<&'s str>,
     auth_method: &'static str,
+    require_pkce: bool,
     allowed_scopes: Vec<String>,
     require_requested_scopes: bool,
+    allowed_ips: Vec<String>,
     access_token_seconds: i32,
-    owner_name: Option<String>,
+    refresh_token_seconds: Option<i32>,
+    owner_name: Option<&'s str>,
     owner_email: &'s str,
+}
+
+fn column(seconds: u32) -> Result<i32, StorageError> {
+    i32::try_from(seconds).map_err(|_| StorageError::corrupt("lifetime", seconds.to_string()))
 }
 
 impl<'s> SettingsColumns<'s> {
     fn of(settings: &'s ClientSettings) -> Result<Self, StorageError> {
-        let seconds = settings.access_token_lifetime.seconds();
+        let texts = |uris: &'s [RedirectUri]| uris.iter().map(RedirectUri::as_str).collect();
+        let contact = &settings.owner_contact;
         Ok(Self {
             name: settings.name.as_str(),
             description: settings.description.as_str(),
+            homepage: settings.homepage.as_ref().map(WebAddress::as_str),
+            logo: settings.logo.as_ref().map(WebAddress::as_str),
             client_type: settings.client_type.as_str(),
             profile: settings.profile.as_str(),
             grant_types: settings
@@ -123,17 +191,20 @@ impl<'s> SettingsColumns<'s> {
                 .iter()
                 .map(|grant| grant.as_str())
                 .collect(),
+            redirect_uris: texts(&settings.redirect_uris),
+            post_logout_redirect_uris: texts(&settings.post_logout_redirect_uris),
             auth_method: settings.auth_method.as_str(),
+            require_pkce: settings.require_pkce,
             allowed_scopes: settings.allowed_scopes.to_vec(),
             require_requested_scopes: settings.require_requested_scopes,
-            access_token_seconds: i32::try_from(seconds)
-                .map_err(|_| StorageError::corrupt("lifetime", seconds.to_string()))?,
-            owner_name: settings
-                .owner_contact
-                .name
-                .as_ref()
-                .map(|name| name.as_str().to_owned()),
-            owner_email: settings.owner_contact.email.as_str(),
+            allowed_ips: settings.allowed_ips.to_vec(),
+            access_token_seconds: column(settings.access_token_lifetime.seconds())?,
+            refresh_token_seconds: settings
+                .refresh_token_lifetime
+                .map(|lifetime| column(lifetime.seconds()))
+                .transpose()?,
+            owner_name: contact.name.as_ref().map(PersonName::as_str),
+            owner_email: contact.email.as_str(),
         })
     }
 }
@@ -142,36 +213,109 @@ impl<'s> SettingsColumns<'s> {
 pub fn insert(
     tx: &mut ChangeTx<'_>,
     tenant: TenantId,
-    id: ClientId,
-    organization: OrganizationId,
-    settings: &ClientSettings,
+    client: &NewClient,
 ) -> Result<(), StorageError> {
     let now = tx.now();
+    let connection = tx.touching(tenant, Subject::Client(client.id))?;
     diesel::insert_into(clients::table)
         .values((
             clients::tenant_id.eq(tenant.uuid()),
-            clients::id.eq(id.uuid()),
-            clients::organization_id.eq(organization.uuid()),
+            clients::id.eq(client.id.uuid()),
+            clients::organization_id.eq(client.organization.uuid()),
+            clients::owner_id.eq(client.owner.map(MemberId::uuid)),
             clients::kind.eq("own"),
-            SettingsColumns::of(settings)?,
+            SettingsColumns::of(&client.settings)?,
             clients::created_at.eq(now),
             clients::updated_at.eq(now),
         ))
-        .execute(tx.touching(tenant, Subject::Client(id))?)?;
+        .execute(connection)?;
+    add_words(connection, tenant, client.id, &client.settings.words())
+}
+
+fn add_words(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    client: ClientId,
+    words: &BTreeSet<String>,
+) -> Result<(), StorageError> {
+    let rows: Vec<_> = words
+        .iter()
+        .map(|word| {
+            (
+                client_words::tenant_id.eq(tenant.uuid()),
+                client_words::word.eq(word),
+                client_words::client_id.eq(client.uuid()),
+            )
+        })
+        .collect();
+    diesel::insert_into(client_words::table)
+        .values(rows)
+        .execute(connection)?;
     Ok(())
 }
 
-/// Writes the settings of a client, all of them; tells whether it is there.
+/// Writes the settings of a client, all of them, in place of those that it had; tells whether it is there.
 pub fn update(
     tx: &mut ChangeTx<'_>,
     tenant: TenantId,
     id: ClientId,
+    former: &ClientSettings,
     settings: &ClientSettings,
 ) -> Result<bool, StorageError> {
+    let connection = tx.touching(tenant, Subject::Client(id))?;
     let updated = diesel::update(clients::table.find((tenant.uuid(), id.uuid())))
         .set(SettingsColumns::of(settings)?)
-        .execute(tx.touching(tenant, Subject::Client(id))?)?;
+        .execute(connection)?;
+    let words = settings.words();
+    if updated == 1 && words != former.words() {
+        replace_words(connection, tenant, id, &words)?;
+    }
     Ok(updated == 1)
+}
+
+fn replace_words(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    client: ClientId,
+    words: &BTreeSet<String>,
+) -> Result<(), StorageError> {
+    diesel::delete(client_words::table)
+        .filter(client_words::tenant_id.eq(tenant.uuid()))
+        .filter(client_words::client_id.eq(client.uuid()))
+        .execute(connection)?;
+    add_words(connection, tenant, client, words)
+}
+
+/// Lets clients be found by the words of what has become of them.
+pub(crate) fn find_words_anew(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    ids: &[Uuid],
+) -> Result<(), StorageError> {
+    for id in ids {
+        if let Some(client) = find(tx, tenant, ClientId::from_uuid(*id))? {
+            replace_words(tx.connection(), tenant, client.id, &client.settings.words())?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts a client into another organization. What it was due for in the old one it stays due for, and whoever can't own
+/// it there does not own it any more.
+pub fn put_into(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    client: &Client,
+    organization: OrganizationId,
+) -> Result<(), StorageError> {
+    ownership::keep_due(tx, tenant, client)?;
+    diesel::update(clients::table.find((tenant.uuid(), client.id.uuid())))
+        .set(clients::organization_id.eq(organization.uuid()))
+        .execute(tx.touching(tenant, Subject::Client(client.id))?)?;
+    match client.owner {
+        Some(owner) => ownership::settle(tx, tenant, owner, ownership::RIGHTS_LOST),
+        None => Ok(()),
+    }
 }
 
 /// Reads one client.
@@ -301,107 +445,8 @@ pub fn delete(tx: &mut ChangeTx<'_>, tenant: TenantId, id: ClientId) -> Result<(
     for server in resource_servers::introspected_by(tx, tenant, id)? {
         tx.touching(tenant, Subject::ResourceServer(server))?;
     }
+    last_uses::forget(tx, tenant, id)?;
     diesel::delete(clients::table.find((tenant.uuid(), id.uuid())))
         .execute(tx.touching(tenant, Subject::Client(id))?)?;
     Ok(())
-}
-
-/// A secret about to be stored: never the secret itself.
-#[derive(Debug)]
-pub struct NewSecret {
-    /// Its id.
-    pub id: SecretId,
-    /// The first characters, by which people tell secrets apart.
-    pub hint: String,
-    /// What proves the secret when it is presented.
-    pub verifier: Verifier,
-}
-
-/// Stores a secret of a client.
-pub fn insert_secret(
-    tx: &mut ChangeTx<'_>,
-    tenant: TenantId,
-    client: ClientId,
-    secret: &NewSecret,
-) -> Result<(), StorageError> {
-    let now = tx.now();
-    let created_by = tx.origin().actor.name();
-    let connection = tx.touching(tenant, Subject::Client(client))?;
-    diesel::insert_into(client_secrets::table)
-        .values((
-            client_secrets::tenant_id.eq(tenant.uuid()),
-            client_secrets::client_id.eq(client.uuid()),
-            client_secrets::id.eq(secret.id.uuid()),
-            client_secrets::hint.eq(&secret.hint),
-            client_secrets::verifier.eq(secret.verifier.as_str()),
-            client_secrets::created_by.eq(created_by),
-            client_secrets::created_at.eq(now),
-        ))
-        .execute(connection)?;
-    diesel::update(clients::table.find((tenant.uuid(), client.uuid())))
-        .set(clients::secret_updated_at.eq(now))
-        .execute(connection)?;
-    Ok(())
-}
-
-/// Revokes every secret of a client that is not revoked yet; tells which those were.
-pub fn revoke_secrets(
-    tx: &mut ChangeTx<'_>,
-    tenant: TenantId,
-    client: ClientId,
-) -> Result<Vec<SecretId>, StorageError> {
-    let now = tx.now();
-    let revoked: Vec<Uuid> = diesel::update(client_secrets::table)
-        .filter(client_secrets::tenant_id.eq(tenant.uuid()))
-        .filter(client_secrets::client_id.eq(client.uuid()))
-        .filter(client_secrets::revoked_at.is_null())
-        .set(client_secrets::revoked_at.eq(now))
-        .returning(client_secrets::id)
-        .get_results(tx.touching(tenant, Subject::Client(client))?)?;
-    Ok(revoked.into_iter().map(SecretId::from_uuid).collect())
-}
-
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = client_secrets)]
-struct SecretRow {
-    id: Uuid,
-    hint: String,
-    verifier: String,
-    created_by: String,
-    created_at: DateTime<Utc>,
-    expires_at: Option<DateTime<Utc>>,
-    revoked_at: Option<DateTime<Utc>>,
-}
-
-/// The secrets of a client with their verifiers, the newest first, at most as many as could ever be live
-/// and some more.
-pub fn secrets(
-    tx: &mut impl Reads,
-    tenant: TenantId,
-    client: ClientId,
-) -> Result<Vec<(ClientSecret, Verifier)>, StorageError> {
-    let rows: Vec<SecretRow> = client_secrets::table
-        .filter(client_secrets::tenant_id.eq(tenant.uuid()))
-        .filter(client_secrets::client_id.eq(client.uuid()))
-        .order((
-            client_secrets::revoked_at.is_null().desc(),
-            client_secrets::id.desc(),
-        ))
-        .limit(20)
-        .select(SecretRow::as_select())
-        .load(tx.connection())?;
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let secret = ClientSecret {
-                id: SecretId::from_uuid(row.id),
-                hint: row.hint,
-                created_by: row.created_by,
-                created_at: row.created_at,
-                expires_at: row.expires_at,
-                revoked_at: row.revoked_at,
-            };
-            (secret, Verifier::from_stored(row.verifier))
-        })
-        .collect())
 }

@@ -6,12 +6,14 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use grantor_domain::ids::{MemberId, OrganizationId, TenantId};
 use grantor_domain::member::{Member, MemberSettings, NewMember};
+use grantor_domain::ownership::TransferCause;
 use grantor_domain::text::{EmailAddress, PersonName};
 use uuid::Uuid;
 
 use crate::credential_links;
 use crate::error::StorageError;
-use crate::schema::{member_words, members, suspensions};
+use crate::ownership;
+use crate::schema::{member_words, members, suspensions, tenants};
 use crate::stored;
 use crate::suspensions::{SuspensionRow, mark_deleted};
 use crate::transaction::{ChangeTx, Connected, Reads, Subject};
@@ -94,13 +96,17 @@ fn add_words(
     Ok(())
 }
 
-/// Writes all that can be set of a member; tells whether they are there.
+/// Writes all that can be set of a member; tells whether they are there. Whoever leaves the root organization owns
+/// nothing any more.
 pub fn update(
     tx: &mut ChangeTx<'_>,
     tenant: TenantId,
     id: MemberId,
     settings: &MemberSettings,
 ) -> Result<bool, StorageError> {
+    if leaves_the_root(tx, tenant, id, settings)? {
+        ownership::release(tx, tenant, id, TransferCause::OwnerLeft)?;
+    }
     let connection = tx.touching(tenant, Subject::Member(id))?;
     let updated = diesel::update(members::table.find((tenant.uuid(), id.uuid())))
         .set((
@@ -121,9 +127,26 @@ pub fn update(
     Ok(true)
 }
 
+fn leaves_the_root(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    id: MemberId,
+    settings: &MemberSettings,
+) -> Result<bool, StorageError> {
+    let home: Option<(Uuid, Uuid)> = members::table
+        .inner_join(tenants::table.on(tenants::id.eq(members::tenant_id)))
+        .filter(members::tenant_id.eq(tenant.uuid()))
+        .filter(members::id.eq(id.uuid()))
+        .select((members::organization_id, tenants::root_organization_id))
+        .first(tx.connection())
+        .optional()?;
+    Ok(home.is_some_and(|(lived, root)| lived == root && settings.organization.uuid() != root))
+}
+
 /// Deletes a member with all that hangs on them, for good, and leaves the mark through which their tokens are
-/// dead; tells whether they were there.
+/// dead; tells whether they were there. What they owned is the root owner's.
 pub fn delete(tx: &mut ChangeTx<'_>, tenant: TenantId, id: MemberId) -> Result<bool, StorageError> {
+    ownership::release(tx, tenant, id, TransferCause::OwnerDeleted)?;
     mark_deleted(tx, tenant, Subject::Member(id))?;
     // With a link goes the address that it was made for.
     credential_links::revoke_all(tx, tenant, id)?;

@@ -16,6 +16,7 @@ use grantor_domain::text::OrganizationName;
 use uuid::Uuid;
 
 use crate::error::StorageError;
+use crate::ownership;
 use crate::schema::{clients, members, organizations, role_assignments};
 use crate::stored;
 use crate::transaction::{ChangeTx, Connected, Reads, Subject};
@@ -101,7 +102,7 @@ pub fn rename(
 }
 
 /// Puts a business group, with all that lies below it, under another organization. That the tree stays one is decided
-/// before, with the tree locked.
+/// before, with the tree locked. Clients whose owners administer them no more go to the root owner.
 pub fn put_under(
     tx: &mut ChangeTx<'_>,
     tenant: TenantId,
@@ -117,6 +118,7 @@ pub fn put_under(
         .filter(organizations::parent_id.eq(from.uuid()))
         .set(organizations::parent_id.eq(to.uuid()))
         .execute(tx.touching(tenant, Subject::Organization(id))?)?;
+    ownership::settle_everybody(tx, tenant)?;
     Ok(put == 1)
 }
 

@@ -5,11 +5,13 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use grantor_domain::ids::{ClientId, MemberId, OrganizationId, RoleAssignmentId, RoleId, TenantId};
+use grantor_domain::ownership::TransferCause;
 use grantor_domain::permission::Permission;
 use grantor_domain::role::{BuiltInRole, HeldRole, Role, RoleReference};
 use uuid::Uuid;
 
 use crate::error::StorageError;
+use crate::ownership;
 use crate::schema::{role_assignments, roles};
 use crate::stored;
 use crate::transaction::{ChangeTx, Reads, Subject};
@@ -126,7 +128,7 @@ pub fn insert(
     Ok(())
 }
 
-/// Takes a role away; tells whether it was held.
+/// Takes a role away; tells whether it was held. What its holder owned by it goes to the root owner.
 pub fn delete(
     tx: &mut ChangeTx<'_>,
     tenant: TenantId,
@@ -135,6 +137,9 @@ pub fn delete(
 ) -> Result<bool, StorageError> {
     let deleted = diesel::delete(role_assignments::table.find((tenant.uuid(), id.uuid())))
         .execute(tx.touching(tenant, holder.subject())?)?;
+    if let Holder::Member(member) = holder {
+        ownership::settle(tx, tenant, member, TransferCause::RightsLost)?;
+    }
     Ok(deleted == 1)
 }
 

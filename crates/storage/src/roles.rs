@@ -11,6 +11,7 @@ use grantor_domain::text::Description;
 use uuid::Uuid;
 
 use crate::error::StorageError;
+use crate::ownership;
 use crate::schema::roles;
 use crate::stored;
 use crate::transaction::{ChangeTx, Connected, Reads, Subject};
@@ -80,7 +81,8 @@ pub fn insert(
     Ok(())
 }
 
-/// Writes all that can be set of a role; tells whether it is there.
+/// Writes all that can be set of a role; tells whether it is there. What its holders can't own any more goes to the
+/// root owner.
 pub fn update(
     tx: &mut ChangeTx<'_>,
     tenant: TenantId,
@@ -94,6 +96,7 @@ pub fn update(
             roles::permissions.eq(words(&settings.permissions)),
         ))
         .execute(tx.touching(tenant, Subject::Role(id))?)?;
+    ownership::settle_holders(tx, tenant, id)?;
     Ok(updated == 1)
 }
 

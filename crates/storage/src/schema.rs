@@ -88,6 +88,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    client_enablements (tenant_id, client_id, organization_id) {
+        tenant_id -> Uuid,
+        client_id -> Uuid,
+        organization_id -> Uuid,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     client_secrets (tenant_id, client_id, id) {
         tenant_id -> Uuid,
         client_id -> Uuid,
@@ -98,6 +107,20 @@ diesel::table! {
         created_at -> Timestamptz,
         expires_at -> Nullable<Timestamptz>,
         revoked_at -> Nullable<Timestamptz>,
+        kind -> Text,
+        created_by_member -> Nullable<Uuid>,
+        due_since -> Nullable<Timestamptz>,
+        due_why -> Nullable<Text>,
+        due_cause -> Nullable<Text>,
+        due_former_owner -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    client_words (tenant_id, client_id, word) {
+        tenant_id -> Uuid,
+        word -> Text,
+        client_id -> Uuid,
     }
 }
 
@@ -122,6 +145,15 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         secret_updated_at -> Nullable<Timestamptz>,
+        homepage -> Nullable<Text>,
+        logo -> Nullable<Text>,
+        redirect_uris -> Array<Text>,
+        post_logout_redirect_uris -> Array<Text>,
+        refresh_token_seconds -> Nullable<Int4>,
+        require_pkce -> Bool,
+        allowed_ips -> Array<Text>,
+        owner_id -> Nullable<Uuid>,
+        status -> Text,
     }
 }
 
@@ -172,6 +204,14 @@ diesel::table! {
         epoch -> Int8,
         master_key_check -> Bytea,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    last_uses (tenant_id, subject_id) {
+        tenant_id -> Uuid,
+        subject_id -> Uuid,
+        used_at -> Timestamptz,
     }
 }
 
@@ -291,6 +331,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    rotation_marks (tenant_id, organization_id) {
+        tenant_id -> Uuid,
+        organization_id -> Uuid,
+        marked_at -> Timestamptz,
+        cause -> Text,
+        former_owner -> Uuid,
+    }
+}
+
+diesel::table! {
     signing_keys (tenant_id, kid) {
         tenant_id -> Uuid,
         kid -> Text,
@@ -341,6 +391,7 @@ diesel::table! {
         support_email -> Nullable<Text>,
         revision -> Int8,
         updated_at -> Timestamptz,
+        allow_chosen_secrets -> Bool,
     }
 }
 
@@ -383,12 +434,15 @@ diesel::allow_tables_to_appear_in_same_query!(
     authenticators,
     change_feed,
     changes,
+    client_enablements,
     client_secrets,
+    client_words,
     clients,
     credential_links,
     deliveries,
     idempotency_records,
     installation,
+    last_uses,
     member_words,
     members,
     organizations,
@@ -399,6 +453,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     resource_servers,
     role_assignments,
     roles,
+    rotation_marks,
     signing_keys,
     suspensions,
     tenant_quotas,

@@ -5,8 +5,8 @@ use diesel::prelude::*;
 use grantor_domain::ids::TenantId;
 use grantor_domain::lifetime::AccessTokenLifetime;
 use grantor_domain::settings::{
-    CredentialPage, DefaultAccessTokenLifetime, InvitationLifetime, PasswordMinLength,
-    PasswordResetLifetime, SupportContact, TenantSettings,
+    ChosenSecrets, CredentialPage, DefaultAccessTokenLifetime, InvitationLifetime,
+    PasswordMinLength, PasswordResetLifetime, SupportContact, TenantSettings,
 };
 use grantor_domain::text::{EmailAddress, PersonName};
 use uuid::Uuid;
@@ -39,6 +39,7 @@ struct SettingsRow {
     support_email: Option<String>,
     revision: i64,
     updated_at: DateTime<Utc>,
+    allow_chosen_secrets: bool,
 }
 
 /// Reads a stored number back into its bounds.
@@ -75,6 +76,7 @@ impl SettingsRow {
             support_email: support.map(|contact| contact.email.to_string()),
             revision,
             updated_at: now,
+            allow_chosen_secrets: settings.chosen_secrets == ChosenSecrets::Allowed,
         })
     }
 
@@ -112,6 +114,11 @@ impl SettingsRow {
                 )?,
                 credential_page: self.credential_page.map(page).transpose()?,
                 support_contact: self.support_email.map(support).transpose()?,
+                chosen_secrets: if self.allow_chosen_secrets {
+                    ChosenSecrets::Allowed
+                } else {
+                    ChosenSecrets::Forbidden
+                },
             },
             revision: self.revision,
             updated_at: Some(self.updated_at),

@@ -2,14 +2,17 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use grantor_domain::client::ClientStatus;
 use grantor_domain::ids::{ClientId, MemberId, TenantId};
 use grantor_domain::member::MemberStatus;
+use grantor_domain::ownership::TransferCause;
 use grantor_domain::suspension::Suspension;
 use grantor_domain::text::Reason;
 use uuid::Uuid;
 
 use crate::error::StorageError;
-use crate::schema::{members, suspensions, tenant_suspensions};
+use crate::ownership;
+use crate::schema::{clients, members, suspensions, tenant_suspensions};
 use crate::stored;
 use crate::transaction::{ChangeTx, Subject};
 
@@ -96,14 +99,7 @@ pub fn pause_client(
     reason: Option<&Reason>,
 ) -> Result<(), StorageError> {
     let since = Some(tx.now());
-    set_pause(
-        tx,
-        tenant,
-        Subject::Client(client),
-        Party::Tenant,
-        since,
-        reason,
-    )
+    set_client_pause(tx, tenant, client, Party::Tenant, since, reason)
 }
 
 /// Ends the tenant's own pause of a client. One by an operator stays.
@@ -112,14 +108,7 @@ pub fn resume_client(
     tenant: TenantId,
     client: ClientId,
 ) -> Result<(), StorageError> {
-    set_pause(
-        tx,
-        tenant,
-        Subject::Client(client),
-        Party::Tenant,
-        None,
-        None,
-    )
+    set_client_pause(tx, tenant, client, Party::Tenant, None, None)
 }
 
 /// Pauses a client on behalf of an operator, whatever its tenant does.
@@ -130,14 +119,7 @@ pub fn pause_client_for_operator(
     reason: Option<&Reason>,
 ) -> Result<(), StorageError> {
     let since = Some(tx.now());
-    set_pause(
-        tx,
-        tenant,
-        Subject::Client(client),
-        Party::Operator,
-        since,
-        reason,
-    )
+    set_client_pause(tx, tenant, client, Party::Operator, since, reason)
 }
 
 /// Ends the operators' own pause of a client. The tenant's stays.
@@ -146,14 +128,30 @@ pub fn resume_client_for_operator(
     tenant: TenantId,
     client: ClientId,
 ) -> Result<(), StorageError> {
-    set_pause(
-        tx,
-        tenant,
-        Subject::Client(client),
-        Party::Operator,
-        None,
-        None,
-    )
+    set_client_pause(tx, tenant, client, Party::Operator, None, None)
+}
+
+fn set_client_pause(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    client: ClientId,
+    party: Party,
+    since: Option<DateTime<Utc>>,
+    reason: Option<&Reason>,
+) -> Result<(), StorageError> {
+    let subject = Subject::Client(client);
+    set_pause(tx, tenant, subject, party, since, reason)?;
+    let connection = tx.touching(tenant, subject)?;
+    // The same beside the name, where lists look for it: the other party's pause may go on.
+    let status = if of_subject(connection, tenant, client.uuid())?.is_suspended() {
+        ClientStatus::Disabled
+    } else {
+        ClientStatus::Active
+    };
+    diesel::update(clients::table.find((tenant.uuid(), client.uuid())))
+        .set(clients::status.eq(status.as_str()))
+        .execute(connection)?;
+    Ok(())
 }
 
 fn set_pause(
@@ -210,7 +208,7 @@ pub(crate) fn mark_deleted(
     Ok(())
 }
 
-/// Pauses a member on behalf of their tenant, or ends that.
+/// Pauses a member on behalf of their tenant, or ends that. Whoever is paused owns nothing any more.
 pub fn set_member_pause(
     tx: &mut ChangeTx<'_>,
     tenant: TenantId,
@@ -228,7 +226,12 @@ pub fn set_member_pause(
     diesel::update(members::table.find((tenant.uuid(), member.uuid())))
         .set(members::status.eq(status.as_str()))
         .execute(tx.touching(tenant, subject)?)?;
-    Ok(())
+    match status {
+        MemberStatus::Disabled => {
+            ownership::release(tx, tenant, member, TransferCause::OwnerDisabled)
+        }
+        MemberStatus::Active => Ok(()),
+    }
 }
 
 /// Lets every token die that was issued to a client before this change. The number of the change itself is

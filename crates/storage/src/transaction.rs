@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use diesel::PgConnection;
 use diesel::prelude::*;
-use grantor_domain::audit::{Events, Origin};
+use grantor_domain::audit::{Event, Events, Origin};
 use grantor_domain::ids::{ClientId, MemberId, OrganizationId, ResourceServerId, RoleId, TenantId};
 use grantor_keys::Entropy;
 use uuid::Uuid;
@@ -141,6 +141,7 @@ pub struct ChangeTx<'c> {
     rehearsal: bool,
     touched: BTreeMap<TenantId, BTreeSet<Subject>>,
     cuts: BTreeMap<TenantId, BTreeSet<Subject>>,
+    further: Vec<Event>,
 }
 
 /// What the first event of a tenant says of the whole change: what it touched, and whom it cuts off.
@@ -176,6 +177,7 @@ impl<'c> ChangeTx<'c> {
             rehearsal,
             touched: BTreeMap::new(),
             cuts: BTreeMap::new(),
+            further: Vec::new(),
         }
     }
 
@@ -217,6 +219,27 @@ impl<'c> ChangeTx<'c> {
         Ok(self.connection)
     }
 
+    /// The same of many clients at once, which are there.
+    pub(crate) fn touching_clients(
+        &mut self,
+        tenant: TenantId,
+        ids: &[ClientId],
+    ) -> Result<&mut PgConnection, StorageError> {
+        let touched = self.touched.entry(tenant).or_default();
+        let new: Vec<Uuid> = ids
+            .iter()
+            .filter(|id| touched.insert(Subject::Client(**id)))
+            .map(|id| id.uuid())
+            .collect();
+        raise_revisions_of_clients(self.connection, tenant, &new, self.now)?;
+        Ok(self.connection)
+    }
+
+    /// What the log of record says besides of what this change has brought about by itself.
+    pub(crate) fn also(&mut self, event: Event) {
+        self.further.push(event);
+    }
+
     /// Lets everything die that was issued to a subject before this change.
     pub(crate) fn cut_off(&mut self, tenant: TenantId, subject: Subject) {
         self.cuts.entry(tenant).or_default().insert(subject);
@@ -227,10 +250,10 @@ impl<'c> ChangeTx<'c> {
     pub(crate) fn record(mut self, events: &Events) -> Result<(), StorageError> {
         let mut touched = std::mem::take(&mut self.touched);
         let mut cuts = std::mem::take(&mut self.cuts);
-        let ids = self
-            .event_ids
-            .draw(self.now, events.iter().count(), self.entropy)?;
-        for (id, event) in ids.into_iter().zip(events.iter()) {
+        let further = std::mem::take(&mut self.further);
+        let count = events.iter().count() + further.len();
+        let ids = self.event_ids.draw(self.now, count, self.entropy)?;
+        for (id, event) in ids.into_iter().zip(events.iter().chain(&further)) {
             let touched = touched.remove(&event.tenant).unwrap_or_default();
             let cuts = cuts.remove(&event.tenant).unwrap_or_default();
             let reach = Reach {
@@ -245,6 +268,26 @@ impl<'c> ChangeTx<'c> {
             None => Ok(()),
         }
     }
+}
+
+fn raise_revisions_of_clients(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    ids: &[Uuid],
+    now: DateTime<Utc>,
+) -> Result<(), StorageError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    diesel::update(clients::table)
+        .filter(clients::tenant_id.eq(tenant.uuid()))
+        .filter(clients::id.eq_any(ids))
+        .set((
+            clients::revision.eq(clients::revision + 1),
+            clients::updated_at.eq(now),
+        ))
+        .execute(connection)?;
+    Ok(())
 }
 
 fn raise_revision(

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use grantor_domain::audit::{Action, Actor, Event, Origin, Target};
-use grantor_domain::client::{ClientProfile, ClientSettings, ClientType, OwnerContact};
-use grantor_domain::ids::{ClientId, TenantId, TypedId};
+use grantor_domain::client::{ClientProfile, ClientSettings, ClientType, NewClient, OwnerContact};
+use grantor_domain::ids::{ClientId, OrganizationId, TenantId, TypedId};
+use grantor_domain::ip_rule::IpRules;
 use grantor_domain::lifetime::AccessTokenLifetime;
 use grantor_domain::tenant::{NewTenant, default_issuer};
 use grantor_domain::text::{ClientName, Description, EmailAddress, OrganizationName};
@@ -35,21 +36,42 @@ pub fn client(name: &str, scopes: &str) -> ClientSettings {
     ClientSettings {
         name: ClientName::parse(name).expect("a name"),
         description: Description::parse("").expect("a description"),
+        homepage: None,
+        logo: None,
         client_type: ClientType::Confidential,
         profile: ClientProfile::Service,
-        grant_types: vec![GrantType::ClientCredentials],
+        grant_types: [GrantType::ClientCredentials].into(),
+        redirect_uris: Vec::new(),
+        post_logout_redirect_uris: Vec::new(),
         auth_method: TokenEndpointAuthMethod::ClientSecretBasic,
+        require_pkce: true,
         allowed_scopes: if scopes.is_empty() {
             Scopes::default()
         } else {
             Scopes::parse(scopes).expect("scopes")
         },
         require_requested_scopes: true,
+        allowed_ips: IpRules::default(),
         access_token_lifetime: AccessTokenLifetime::DEFAULT,
+        refresh_token_lifetime: None,
         owner_contact: OwnerContact {
             name: None,
             email: EmailAddress::parse("owner@example.com").expect("an address"),
         },
+    }
+}
+
+/// A client about to be made with these settings, of nobody.
+pub fn new_client(
+    id: ClientId,
+    organization: OrganizationId,
+    settings: &ClientSettings,
+) -> NewClient {
+    NewClient {
+        id,
+        organization,
+        owner: None,
+        settings: settings.clone(),
     }
 }
 

@@ -117,7 +117,8 @@ pub fn path_of(client: &Credentials) -> String {
 
 /// The body that makes a client of this name.
 pub fn client_named(name: &str) -> String {
-    json!({ "name": name, "owner_contact": { "email": "owner@example.com" } }).to_string()
+    json!({ "name": name, "profile": "service", "owner_contact": { "email": "owner@example.com" } })
+        .to_string()
 }
 
 /// Reads a client as the administrator sees it; tells its `ETag` besides.

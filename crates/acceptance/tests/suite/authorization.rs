@@ -279,7 +279,7 @@ fn role_3_nobody_grants_what_they_do_not_hold() {
             &scene.url("/clients"),
             &[("authorization", authorization)],
             &json!({ "name": "Made", "allowed_scopes": scopes,
-                "owner_contact": { "email": "ada@example.com" } }),
+                "profile": "service", "owner_contact": { "email": "ada@example.com" } }),
         )
     };
     for scope in &EVERY_SCOPE[..2] {
@@ -304,7 +304,7 @@ fn role_3_nobody_grants_what_they_do_not_hold() {
 #[test]
 fn role_3_the_fault_points_at_the_scope_as_it_was_sent() {
     let scene = Scene::new();
-    let body = json!({ "name": "Made", "owner_contact": { "email": "ada@example.com" },
+    let body = json!({ "name": "Made", "profile": "service", "owner_contact": { "email": "ada@example.com" },
         "allowed_scopes": ["grantor:tenants.create", "grantor:audit.read", "grantor:clients.read"] });
     let problem = expect_problem(
         &scene.world,

@@ -14,7 +14,7 @@ const UNKNOWN_CLIENT: &str = "cli_01kb2q3r4s5t6v7w8x9y0z1a2b";
 
 /// A valid body with one field replaced.
 fn client_with(field: &str, value: &Value) -> String {
-    let mut body = json!({ "name": "Made", "owner_contact": { "email": "ada@example.com" } });
+    let mut body = json!({ "name": "Made", "profile": "service", "owner_contact": { "email": "ada@example.com" } });
     body[field] = value.clone();
     body.to_string()
 }
@@ -174,18 +174,18 @@ fn a_field_that_is_unknown_missing_or_double_is_named() {
             "phone",
         ),
         (
-            r#"{"owner_contact":{"email":"a@b.example"}}"#.to_owned(),
+            r#"{"profile": "service", "owner_contact":{"email":"a@b.example"}}"#.to_owned(),
             "name",
         ),
         (r#"{"name":"x"}"#.to_owned(), "owner_contact"),
-        (r#"{"name":"x","owner_contact":{}}"#.to_owned(), "email"),
+        (r#"{"name":"x","profile": "service", "owner_contact":{}}"#.to_owned(), "email"),
         ("{}".to_owned(), "name"),
         (
-            r#"{"name":"x","name":"y","owner_contact":{"email":"a@b.example"}}"#.to_owned(),
+            r#"{"name":"x","name":"y","profile": "service", "owner_contact":{"email":"a@b.example"}}"#.to_owned(),
             "duplicate field `name`",
         ),
         (
-            r#"{"name":"x","owner_contact":{"email":"a@b.example","email":"c@d.example"}}"#
+            r#"{"name":"x","profile": "service", "owner_contact":{"email":"a@b.example","email":"c@d.example"}}"#
                 .to_owned(),
             "duplicate field `email`",
         ),
@@ -378,7 +378,7 @@ fn texts_that_are_too_long_or_could_deceive_are_pointed_at() {
 fn all_faults_are_told_at_once() {
     let scene = Scene::new();
     let body = json!({ "name": "", "description": "\u{0}", "allowed_scopes": ["ok:ok", "not ok", ""],
-        "owner_contact": { "name": "", "email": "x" }, "access_token_lifetime_seconds": 0,
+        "profile": "service", "owner_contact": { "name": "", "email": "x" }, "access_token_lifetime_seconds": 0,
         "token_endpoint_auth_method": "none" });
     let answer = scene.create(&body.to_string());
     let problem = expect_problem(&scene.world, &answer, 422, "invalid-field");

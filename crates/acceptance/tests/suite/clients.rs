@@ -197,7 +197,7 @@ fn client_8_a_walk_over_120_clients_sees_each_once_in_the_order_of_their_making(
     made.sort();
     for number in 0..118 {
         scene.world.advance(TimeDelta::milliseconds(1));
-        let body = json!({ "name": format!("Client {number}"), "owner_contact": { "email": "a@b.example" } });
+        let body = json!({ "name": format!("Client {number}"), "profile": "service", "owner_contact": { "email": "a@b.example" } });
         made.push(scene.create(&body.to_string()).text("/id"));
     }
     let mut walked = Vec::new();
@@ -232,7 +232,7 @@ fn client_8_a_cursor_outlives_the_client_it_was_cut_at() {
     let scene = Scene::new();
     for name in ["A", "B", "C"] {
         scene.world.advance(TimeDelta::milliseconds(1));
-        let body = json!({ "name": name, "owner_contact": { "email": "a@b.example" } });
+        let body = json!({ "name": name, "profile": "service", "owner_contact": { "email": "a@b.example" } });
         assert_eq!(scene.create(&body.to_string()).status, 201);
     }
     let first = scene.call("GET", "/clients?limit=3", "").expect(200);

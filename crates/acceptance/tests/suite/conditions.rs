@@ -84,7 +84,7 @@ fn an_etag_changes_with_the_thing_and_what_hangs_on_it_and_not_by_reading() {
         (
             "PUT",
             "",
-            json!({ "name": SUBJECT, "owner_contact": { "email": "new@example.com" } }),
+            json!({ "name": SUBJECT, "profile": "service", "owner_contact": { "email": "new@example.com" } }),
         ),
     ] {
         for reading in ["", "?", "/../"] {
@@ -139,7 +139,7 @@ fn the_etag_of_an_answer_is_good_for_the_next_change() {
         etag = done.header("etag").unwrap().to_owned();
     }
     // That of the making too.
-    let body = json!({ "name": "Fresh", "owner_contact": { "email": "a@example.com" } });
+    let body = json!({ "name": "Fresh", "profile": "service", "owner_contact": { "email": "a@example.com" } });
     let made = send(&scene, "POST", "/clients", &[], &body.to_string());
     let fresh = format!("/clients/{}?confirm_name=Fresh", made.text("/id"));
     let headers = [("if-match", made.header("etag").unwrap())];
@@ -152,7 +152,7 @@ fn with_a_stale_state_no_operation_does_anything() {
     let path = path_of(&scene.subject);
     let before = read(&scene, &scene.subject);
     let events = scene.events();
-    let put = json!({ "name": "New", "owner_contact": { "email": "new@example.com" } }).to_string();
+    let put = json!({ "name": "New", "profile": "service", "owner_contact": { "email": "new@example.com" } }).to_string();
     let confirmed = json!({ "confirm_name": SUBJECT }).to_string();
     for (method, below, body) in [
         ("PATCH", String::new(), put.as_str()),

@@ -51,14 +51,14 @@ fn a_rehearsed_change_is_answered_like_the_change_and_leaves_no_trace() {
     let client = path_of(&scene.subject);
     let confirmed = json!({ "confirm_name": SUBJECT }).to_string();
     let settings = json!({ "name": SUBJECT, "description": "New",
-        "owner_contact": { "email": "new@example.com" } })
+        "profile": "service", "owner_contact": { "email": "new@example.com" } })
     .to_string();
     let tenant_body = json!({ "name": "Made", "admin_client": true,
         "owner": { "name": "Ada", "email": "ada@example.com" } })
     .to_string();
     let erasure = json!({ "subject": scene.subject.client_id }).to_string();
     let bulk = json!({ "items": [
-        { "operation": "createClient", "body": { "name": "In bulk", "owner_contact": { "email": "a@example.com" } } },
+        { "operation": "createClient", "body": { "name": "In bulk", "profile": "service", "owner_contact": { "email": "a@example.com" } } },
         { "operation": "disableClient", "path": { "client": scene.subject.client_id } },
         { "operation": "createClient", "body": {} },
     ] })
@@ -158,7 +158,7 @@ fn audit_1_a_refusal_is_on_record_although_it_was_a_rehearsal() {
 
     let other = world.tenant("Other");
     let foreign = world.api(&format!("/v1/tenants/{}/clients?dry_run=true", other.id));
-    let body = r#"{"name":"No","owner_contact":{"email":"a@example.com"}}"#;
+    let body = r#"{"name":"No","profile": "service", "owner_contact":{"email":"a@example.com"}}"#;
     let foreign = send_to(world, "POST", &foreign, &scene.admin, &[], body);
     expect_problem(world, &foreign, 404, "not-found");
     assert_eq!(refusals(), before + 4);

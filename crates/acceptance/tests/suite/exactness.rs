@@ -112,7 +112,7 @@ fn a_token_that_is_revoked_while_the_request_is_still_being_sent_changes_nothing
     let world = World::new();
     let tenant = world.tenant("Acme");
     let token = world.token(&tenant.id, &tenant.admin, "grantor:clients.write");
-    let body = json!({ "name": "Late", "owner_contact": { "email": "a@b.example" } }).to_string();
+    let body = json!({ "name": "Late", "profile": "service", "owner_contact": { "email": "a@b.example" } }).to_string();
     let (begin, rest) = body.split_at(5);
     let mut stream = TcpStream::connect(world.replica.api.trim_start_matches("http://")).unwrap();
     stream
@@ -341,7 +341,11 @@ impl Disturb for World {
             self.now() + TimeDelta::seconds(1),
             move |tx| {
                 let settings = builders::client("Another", "");
-                grantor_storage::clients::insert(tx, id, client, organization, &settings)?;
+                grantor_storage::clients::insert(
+                    tx,
+                    id,
+                    &builders::new_client(client, organization, &settings),
+                )?;
                 Ok(Change::made((), builders::client_event(id, client)))
             },
         ));

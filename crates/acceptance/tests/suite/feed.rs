@@ -85,7 +85,7 @@ impl Scene {
     /// Makes a client on a replica; tells its id.
     #[track_caller]
     pub(crate) fn create_on(&self, replica: &Replica, name: &str) -> String {
-        let body = json!({ "name": name, "owner_contact": { "email": "owner@example.com" } });
+        let body = json!({ "name": name, "profile": "service", "owner_contact": { "email": "owner@example.com" } });
         let url = self.url(replica, "/clients");
         let made = self
             .world

@@ -148,7 +148,7 @@ fn the_same_key_with_another_request_is_refused_and_has_no_effect() {
     refused(&create(&scene, "body-0123456789abcdef", "Second"));
     assert_eq!(clients_named(world, "Second"), 0);
     // A field that says the default is another body all the same.
-    let body = json!({ "name": "First", "description": "", "owner_contact": { "email": "owner@example.com" } });
+    let body = json!({ "name": "First", "description": "", "profile": "service", "owner_contact": { "email": "owner@example.com" } });
     let key = keyed("body-0123456789abcdef");
     refused(&send(&scene, "POST", "/clients", &key, &body.to_string()));
 
@@ -199,7 +199,7 @@ fn the_same_key_with_another_request_is_refused_and_has_no_effect() {
 #[test]
 fn the_order_of_fields_and_spaces_makes_no_other_request() {
     let scene = Scene::new();
-    let one = r#"{"name":"Once","owner_contact":{"name":"Ada","email":"ada@example.com"}}"#;
+    let one = r#"{"name":"Once","profile": "service", "owner_contact":{"name":"Ada","email":"ada@example.com"}}"#;
     let same = " {\n \"owner_contact\" : { \"email\":\"ada@example.com\", \"name\" : \"Ada\" },\
                 \t\"name\": \"\\u004fnce\"}\r\n";
     let first = send(&scene, "POST", "/clients", &keyed(KEY), one);

@@ -434,7 +434,9 @@ fn what_is_enormous_or_deceives_is_refused_and_the_server_lives_on() {
         "{answer}"
     );
     assert_eq!(send(&scene, "GET", "/clients", &[], "").status, 200);
-    let body = format!(r#"{{"name":"{huge}","owner_contact":{{"email":"a@example.com"}}}}"#);
+    let body = format!(
+        r#"{{"name":"{huge}","profile": "service", "owner_contact":{{"email":"a@example.com"}}}}"#
+    );
     let request = format!(
         "POST /v1/tenants/{}/clients HTTP/1.1\r\nHost: api\r\nAuthorization: {}\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
@@ -495,7 +497,9 @@ fn what_is_enormous_or_deceives_is_refused_and_the_server_lives_on() {
             ),
             (
                 "/owner_contact/email",
-                format!(r#"{{"owner_contact":{{"email":"a{deceiving}b@example.com"}}}}"#),
+                format!(
+                    r#"{{"profile": "service", "owner_contact":{{"email":"a{deceiving}b@example.com"}}}}"#
+                ),
             ),
         ] {
             let answer = send(&scene, "PATCH", &path_of(&scene.subject), &[], &body);

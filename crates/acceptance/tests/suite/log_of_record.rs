@@ -81,7 +81,7 @@ fn audit_2_events_are_found_by_each_filter_and_by_all_together() {
             .send(method, &url, &headers, body.as_bytes())
     };
     let one = scene.later("One");
-    let body = json!({ "name": "Two", "owner_contact": { "email": "owner@example.com" } });
+    let body = json!({ "name": "Two", "profile": "service", "owner_contact": { "email": "owner@example.com" } });
     let two = by_deputy("POST", "/clients", &body).text("/id");
     for client in [&one, &two] {
         by_deputy("POST", &format!("/clients/{client}/disable"), &json!({})).expect(200);

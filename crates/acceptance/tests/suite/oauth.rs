@@ -59,7 +59,7 @@ impl Orders {
     /// Makes a client with further settings.
     pub fn client(&self, settings: &Value) -> Credentials {
         let mut body = json!({ "name": "Further", "allowed_scopes": ["orders.api:read", "orders.api:write"],
-            "owner_contact": { "email": "ada@example.com" } });
+            "profile": "service", "owner_contact": { "email": "ada@example.com" } });
         for (name, value) in settings.as_object().unwrap() {
             body[name] = value.clone();
         }

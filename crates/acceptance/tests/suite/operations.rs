@@ -43,7 +43,7 @@ pub const OPERATIONS: [Operation; 11] = [
     operation("GET", "/v1/tenants", "tenants.read", ""),
     operation("GET", "/v1/tenants/{tenant}", "tenants.read", ""),
     Operation {
-        body: r#"{"name":"Made","owner_contact":{"email":"ada@example.com"}}"#,
+        body: r#"{"name":"Made","profile": "service", "owner_contact":{"email":"ada@example.com"}}"#,
         ..operation(
             "POST",
             "/v1/tenants/{tenant}/clients",

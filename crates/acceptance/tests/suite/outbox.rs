@@ -89,7 +89,7 @@ impl Scene {
 
     /// Makes a client whose owner contact this is; tells its id.
     fn owned(&self, name: &str, contact: &Value) -> String {
-        let body = json!({ "name": name, "owner_contact": contact });
+        let body = json!({ "name": name, "profile": "service", "owner_contact": contact });
         let made = self.post("/clients", &body);
         assert_eq!(made.status, 201, "{}", made.body);
         made.text("/id")
@@ -310,7 +310,7 @@ fn nobody_writes_headers_of_a_mail() {
     let folder = MailFolder::new();
     let scene = Scene::of(World::with(&folder.settings()));
     let good = json!({ "name": "Export",
-        "owner_contact": { "name": "Ada", "email": "ada@acme.example" } });
+        "profile": "service", "owner_contact": { "name": "Ada", "email": "ada@acme.example" } });
     // What would begin a line of its own can't be stored.
     for pointer in ["/name", "/owner_contact/name", "/owner_contact/email"] {
         for ending in ["\r\n", "\n", "\r", "\u{0}", "\u{85}", "\u{2028}"] {
@@ -398,7 +398,7 @@ fn every_address_that_is_taken_can_be_written_to() {
     let mut taken = Vec::new();
     for (number, address) in addresses.iter().enumerate() {
         let name = &names[number % names.len()];
-        let body = json!({ "name": name, "owner_contact": { "name": name, "email": address } });
+        let body = json!({ "name": name, "profile": "service", "owner_contact": { "name": name, "email": address } });
         let made = scene.post("/clients", &body);
         if made.status == 201 {
             let reason = "ä\n".repeat(249);

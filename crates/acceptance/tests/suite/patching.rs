@@ -125,7 +125,12 @@ fn one_field_changes_and_every_other_stays_as_it_is() {
 fn part_of_the_owner_contact_leaves_its_other_part() {
     let scene = set_up();
     let contact = |patch_of: Value| {
-        patch(&scene, &json!({ "owner_contact": patch_of })).expect(200)["owner_contact"].clone()
+        patch(
+            &scene,
+            &json!({ "profile": "service", "owner_contact": patch_of }),
+        )
+        .expect(200)["owner_contact"]
+            .clone()
     };
     assert_eq!(
         contact(json!({ "email": "new@example.com" })),
@@ -163,8 +168,14 @@ fn null_restores_the_default_and_is_refused_where_there_is_none() {
     let before = read(&scene, &scene.subject);
     for (body, missing) in [
         (json!({ "name": null }), "name"),
-        (json!({ "owner_contact": null }), "owner_contact"),
-        (json!({ "owner_contact": { "email": null } }), "email"),
+        (
+            json!({ "profile": "service", "owner_contact": null }),
+            "owner_contact",
+        ),
+        (
+            json!({ "profile": "service", "owner_contact": { "email": null } }),
+            "email",
+        ),
         (
             json!({ "description": "Not on its own either", "name": null }),
             "name",
@@ -191,15 +202,14 @@ fn what_is_no_field_is_pointed_at_and_nothing_changes() {
         (json!({ "a/b~c": 1 }), "/a~1b~0c"),
         (json!({ "": 1 }), "/"),
         (
-            json!({ "owner_contact": { "phone": "1" } }),
+            json!({ "profile": "service", "owner_contact": { "phone": "1" } }),
             "/owner_contact",
         ),
         (json!({ "__proto__": {} }), "/__proto__"),
         (json!({ &long: 1 }), &format!("/{}", "x".repeat(100))),
     ] {
         for answer in [patch(&scene, &body), {
-            let mut whole =
-                json!({ "name": SUBJECT, "owner_contact": { "email": "a@example.com" } });
+            let mut whole = json!({ "name": SUBJECT, "profile": "service", "owner_contact": { "email": "a@example.com" } });
             for (name, value) in body.as_object().unwrap() {
                 if name == "owner_contact" {
                     whole[name]["phone"] = value["phone"].clone();
@@ -314,7 +324,7 @@ fn a_whole_client_gets_the_default_of_what_is_absent() {
     let (before, _) = read(&scene, &scene.subject);
     let after = put(
         &scene,
-        &json!({ "name": "Whole", "owner_contact": { "email": "whole@example.com" } }),
+        &json!({ "name": "Whole", "profile": "service", "owner_contact": { "email": "whole@example.com" } }),
     )
     .expect(200);
     let mut expected = essence(&before);
@@ -336,23 +346,25 @@ fn a_whole_client_gets_the_default_of_what_is_absent() {
     for (body, missing) in [
         (json!({ "name": "No contact" }), "owner_contact"),
         (
-            json!({ "owner_contact": { "email": "a@example.com" } }),
+            json!({ "profile": "service", "owner_contact": { "email": "a@example.com" } }),
             "name",
         ),
-        (json!({ "name": "x", "owner_contact": {} }), "email"),
+        (
+            json!({ "name": "x", "profile": "service", "owner_contact": {} }),
+            "email",
+        ),
     ] {
         let answer = put(&scene, &body);
         let problem = expect_problem(&scene.world, &answer, 422, "invalid-field");
         assert!(problem["detail"].as_str().unwrap().contains(missing));
     }
     // null is no way to leave something out of a whole thing.
-    let nulled =
-        json!({ "name": "x", "owner_contact": { "email": "a@example.com" }, "description": null });
+    let nulled = json!({ "name": "x", "profile": "service", "owner_contact": { "email": "a@example.com" }, "description": null });
     let answer = put(&scene, &nulled);
     let problem = expect_problem(&scene.world, &answer, 422, "invalid-field");
     assert_eq!(problem["errors"][0]["pointer"], "/description");
     // PUT makes nothing.
-    let body = json!({ "name": "New", "owner_contact": { "email": "a@example.com" } }).to_string();
+    let body = json!({ "name": "New", "profile": "service", "owner_contact": { "email": "a@example.com" } }).to_string();
     let absent = "/clients/cli_01kb2q3r4s5t6v7w8x9y0z1a2b";
     let answer = send(&scene, "PUT", absent, &[], &body);
     expect_problem(&scene.world, &answer, 404, "not-found");
@@ -432,7 +444,7 @@ fn a_field_that_stands_there_twice_is_refused_at_any_depth() {
     let scene = Scene::new();
     let before = read(&scene, &scene.subject);
     let path = path_of(&scene.subject);
-    let whole = r#""name":"Whole","owner_contact":{"email":"a@example.com"}"#;
+    let whole = r#""name":"Whole","profile": "service", "owner_contact":{"email":"a@example.com"}"#;
     for (method, path, body, double) in [
         (
             "PATCH",
@@ -449,14 +461,14 @@ fn a_field_that_stands_there_twice_is_refused_at_any_depth() {
         (
             "PATCH",
             &path,
-            r#"{"owner_contact":{"email":"a@example.com","email":"b@example.com"}}"#.to_owned(),
+            r#"{"profile": "service", "owner_contact":{"email":"a@example.com","email":"b@example.com"}}"#.to_owned(),
             "email",
         ),
         ("PUT", &path, format!(r#"{{{whole},"name":"Two"}}"#), "name"),
         (
             "PUT",
             &path,
-            r#"{"name":"Whole","owner_contact":{"email":"a@example.com","email":"b@example.com"}}"#
+            r#"{"name":"Whole","profile": "service", "owner_contact":{"email":"a@example.com","email":"b@example.com"}}"#
                 .to_owned(),
             "email",
         ),
@@ -570,7 +582,7 @@ fn changes_of_different_fields_at_once_are_all_there_afterwards() {
             json!({ "name": format!("Round {round}") }),
             json!({ "description": format!("In round {round}") }),
             json!({ "access_token_lifetime_seconds": 60 + round }),
-            json!({ "owner_contact": { "email": format!("round{round}@example.com") } }),
+            json!({ "profile": "service", "owner_contact": { "email": format!("round{round}@example.com") } }),
         ];
         let start = Barrier::new(changes.len());
         std::thread::scope(|scope| {

@@ -64,7 +64,7 @@ impl Vendor {
 
     /// A client of the operators' tenant.
     pub fn client(&self, name: &str) -> Credentials {
-        let body = json!({ "name": name, "owner_contact": { "email": "ops@example.com" } });
+        let body = json!({ "name": name, "profile": "service", "owner_contact": { "email": "ops@example.com" } });
         let path = format!("/v1/tenants/{}/clients", self.world.platform_id);
         let made = send(&self.world, &self.operator, "POST", &path, &body);
         assert_eq!(made.status, 201, "{}", made.body);
@@ -547,7 +547,7 @@ fn tokens_of_every_tenant_are_for_them() {
     let beyond = world.request_token(&globex.id, &theirs, "payments:pay");
     expect_error(&beyond, 400, "invalid_scope");
     // A scope that there isn't can't be allowed.
-    let body = json!({ "name": "X", "owner_contact": { "email": "a@b.example" },
+    let body = json!({ "name": "X", "profile": "service", "owner_contact": { "email": "a@b.example" },
         "allowed_scopes": ["payments:read", "payments:fly"] });
     let path = format!("/v1/tenants/{}/clients", acme.id);
     let refused = send(world, &world.as_admin(acme), "POST", &path, &body);

@@ -220,7 +220,7 @@ fn role_2_nothing_else_of_a_foreign_tenant_is_seen_or_done() {
          grantor:settings.read grantor:settings.write",
     );
     let client = &case.client.client_id;
-    let new = json!({ "name": "Mine", "owner_contact": { "email": "o@example.com" } });
+    let new = json!({ "name": "Mine", "profile": "service", "owner_contact": { "email": "o@example.com" } });
     for (method, path, body) in [
         ("POST", "/clients".to_owned(), new),
         (
@@ -305,7 +305,7 @@ fn tenant_1_without_platform_support_a_foreign_client_is_unknown() {
 fn a_tenants_own_administrator_has_no_platform_support_by_a_scope_of_that_name() {
     let case = Case::new();
     // The scope can't be had: nobody of a tenant holds the permission.
-    let body = json!({ "name": "Spy", "owner_contact": { "email": "o@example.com" },
+    let body = json!({ "name": "Spy", "profile": "service", "owner_contact": { "email": "o@example.com" },
         "allowed_scopes": ["grantor:platform.support"] });
     let path = format!("{}/clients", case.tenant.id);
     let refused = case.send(&case.admin, "POST", &path, &body);

@@ -98,7 +98,7 @@ fn an_address_gets_exactly_its_number_and_is_told_how_it_stands() {
     Limited::assert_spent(&limited.list("Bearer gat_made_up"), policy);
     Limited::assert_spent(&http.get(&url, &[]), policy);
     // What is refused has no effect.
-    let body = r#"{"name":"No","owner_contact":{"email":"a@example.com"}}"#;
+    let body = r#"{"name":"No","profile": "service", "owner_contact":{"email":"a@example.com"}}"#;
     Limited::assert_spent(&limited.ask(admin, "POST", "/clients", body), policy);
     assert_eq!(crate::asking::clients_named(&limited.scene.world, "No"), 0);
     // Who watches over the server is not counted.

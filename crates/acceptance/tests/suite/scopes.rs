@@ -103,7 +103,7 @@ fn the_catalogue_has_every_scope_that_a_client_may_be_allowed() {
         .into_iter()
         .filter(|scope| *scope != "orders.api:old")
         .collect();
-    let body = json!({ "name": "All", "owner_contact": { "email": "a@b.example" }, "allowed_scopes": scopes });
+    let body = json!({ "name": "All", "profile": "service", "owner_contact": { "email": "a@b.example" }, "allowed_scopes": scopes });
     let path = format!("/v1/tenants/{}/clients?dry_run=true", acme.id);
     let full: Vec<String> = names(&management).into_iter().map(str::to_owned).collect();
     let token = world.token(&acme.id, &acme.admin, &full.join(" "));
@@ -149,12 +149,11 @@ fn a_deprecated_scope_goes_on_for_who_has_it_and_nobody_gets_it_anew() {
     // Whoever has it keeps it, whatever else of the client is changed, also by a whole.
     send(world, &admin, "PATCH", &path, &json!({ "name": "Renamed" })).expect(200);
     let contact = json!({ "email": "owner@example.com" });
-    let whole =
-        json!({ "name": "Whole", "owner_contact": contact, "allowed_scopes": ["payments:read"] });
+    let whole = json!({ "name": "Whole", "profile": "service", "owner_contact": contact, "allowed_scopes": ["payments:read"] });
     send(world, &admin, "PUT", &path, &whole).expect(200);
     world.token(&acme.id, machine, "payments:read");
     // Another one doesn't get it, and neither does this one once it has given it up.
-    let body = json!({ "name": "New", "owner_contact": contact, "allowed_scopes": ["payments:pay", "payments:read"] });
+    let body = json!({ "name": "New", "profile": "service", "owner_contact": contact, "allowed_scopes": ["payments:pay", "payments:read"] });
     let refused = send(world, &admin, "POST", &own, &body);
     assert_eq!(faults(&refused, 422), ["/allowed_scopes/1"]);
     assert!(refused.body.contains("deprecated"), "{}", refused.body);
@@ -172,8 +171,7 @@ fn a_deprecated_scope_goes_on_for_who_has_it_and_nobody_gets_it_anew() {
         faults(&allow(&["payments:read"]), 422),
         ["/allowed_scopes/0"]
     );
-    let whole =
-        json!({ "name": "Whole", "owner_contact": contact, "allowed_scopes": ["payments:read"] });
+    let whole = json!({ "name": "Whole", "profile": "service", "owner_contact": contact, "allowed_scopes": ["payments:read"] });
     let refused = send(world, &admin, "PUT", &path, &whole);
     assert_eq!(faults(&refused, 422), ["/allowed_scopes/0"]);
     // Taken back, it can be had again.

@@ -37,7 +37,7 @@ fn patch(scene: &Scene, body: &Value) -> Answer {
 
 /// A client made with nothing but what must be given, and these fields.
 fn lifetime_of_new(scene: &Scene, fields: &Value) -> i64 {
-    let mut body = json!({ "name": "New", "owner_contact": { "email": "o@example.com" } });
+    let mut body = json!({ "name": "New", "profile": "service", "owner_contact": { "email": "o@example.com" } });
     body.as_object_mut()
         .unwrap()
         .extend(fields.as_object().unwrap().clone());
@@ -239,7 +239,7 @@ fn the_default_lifetime_is_that_of_clients_whose_maker_names_none() {
 
     // Replacing gives what is absent its default, and the default is the tenant's.
     let body =
-        json!({ "name": "Before", "owner_contact": { "email": "o@example.com" } }).to_string();
+        json!({ "name": "Before", "profile": "service", "owner_contact": { "email": "o@example.com" } }).to_string();
     let url = scene.url(&scene.world.replica, &path);
     let headers = [
         ("authorization", scene.admin.as_str()),
@@ -251,7 +251,7 @@ fn the_default_lifetime_is_that_of_clients_whose_maker_names_none() {
         .send("PUT", &url, &headers, body.as_bytes())
         .expect(200);
     assert_eq!(put["access_token_lifetime_seconds"], 600);
-    let null = json!({ "name": "N", "owner_contact": { "email": "o@example.com" }, "access_token_lifetime_seconds": null });
+    let null = json!({ "name": "N", "profile": "service", "owner_contact": { "email": "o@example.com" }, "access_token_lifetime_seconds": null });
     let refused = scene.post("/clients", &null);
     assert_eq!(refused.status, 422, "{}", refused.body);
 

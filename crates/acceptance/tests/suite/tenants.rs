@@ -154,7 +154,7 @@ fn tenant_2_a_suspended_tenant_issues_nothing_and_takes_nothing_on_any_replica_f
     for replica in [&world.replica, &other] {
         assert_eq!(acme.works(replica, &admin), 401);
         let url = format!("{}/v1/tenants/{}/clients", replica.api, tenant.id);
-        let body = json!({ "name": "Late", "owner_contact": { "email": "o@example.com" } });
+        let body = json!({ "name": "Late", "profile": "service", "owner_contact": { "email": "o@example.com" } });
         let headers = [("authorization", admin.as_str())];
         let change = world.http.post_json(&url, &headers, &body);
         assert_eq!(change.status, 401, "{}", change.body);
@@ -744,7 +744,7 @@ fn operators_decide_how_much_a_tenant_may_have() {
     let clients = acme
         .world
         .api(&format!("/v1/tenants/{}/clients", acme.tenant.id));
-    let body = json!({ "name": "Fourth", "owner_contact": { "email": "o@example.com" } });
+    let body = json!({ "name": "Fourth", "profile": "service", "owner_contact": { "email": "o@example.com" } });
     let refused = acme.world.http.post_json(&clients, &headers, &body);
     assert_eq!(refused.text("/code"), "quota-reached", "{}", refused.body);
     acme.on("PUT", "/quotas", &json!({})).expect(200);

@@ -133,7 +133,7 @@ fn token_6_an_opaque_token_dies_as_a_signed_one_does() {
 fn token_6_a_token_for_several_is_opaque_if_one_of_them_wants_it_so_and_opens_the_management_api() {
     let orders = opaque();
     let world = &orders.world;
-    let body = json!({ "name": "Both", "owner_contact": { "email": "a@b.example" },
+    let body = json!({ "name": "Both", "profile": "service", "owner_contact": { "email": "a@b.example" },
         "allowed_scopes": ["orders.api:read", "grantor:resource_servers.read"] });
     let admin = world.as_admin(&orders.tenant);
     let path = format!("/v1/tenants/{}/clients", orders.tenant.id);

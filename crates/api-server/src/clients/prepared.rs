@@ -2,17 +2,20 @@
 
 use chrono::{DateTime, Utc};
 use grantor_domain::audit::{Action, Event, Events, Target};
-use grantor_domain::client::{ClientProfile, ClientSettings, ClientType, OwnerContact};
-use grantor_domain::ids::{ClientId, OrganizationId, RoleAssignmentId, SecretId, TenantId};
+use grantor_domain::client::{ClientProfile, ClientSettings, ClientType, NewClient, OwnerContact};
+use grantor_domain::client_rules::default_auth_method;
+use grantor_domain::ids::{
+    ClientId, MemberId, OrganizationId, RoleAssignmentId, SecretId, TenantId,
+};
+use grantor_domain::ip_rule::IpRules;
 use grantor_domain::lifetime::AccessTokenLifetime;
 use grantor_domain::permission::Permission;
 use grantor_domain::role::{BuiltInRole, HeldRole};
 use grantor_domain::text::{ClientName, Description};
-use grantor_protocol::auth_method::TokenEndpointAuthMethod;
 use grantor_protocol::grant_type::GrantType;
 use grantor_protocol::scope::{ScopeToken, Scopes};
 use grantor_storage::role_assignments::Holder;
-use grantor_storage::{ChangeTx, StorageError, clients, role_assignments};
+use grantor_storage::{ChangeTx, StorageError, client_secrets, clients, role_assignments};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -50,18 +53,22 @@ pub struct PreparedClient {
     pub id: ClientId,
     settings: ClientSettings,
     role: Option<(BuiltInRole, RoleAssignmentId)>,
-    secret: PreparedSecret,
+    secret: Option<PreparedSecret>,
 }
 
 impl PreparedClient {
-    /// Prepares a client with these settings.
+    /// Prepares a client with these settings; a confidential one with a secret (`client_4`).
     pub fn new(api: &Api, settings: ClientSettings) -> Result<Self, Problem> {
         let id: ClientId = api.new_id()?;
+        let secret = match settings.client_type {
+            ClientType::Confidential => Some(PreparedSecret::new(api, id, None)?),
+            ClientType::Public => None,
+        };
         Ok(Self {
             id,
             settings,
             role: None,
-            secret: PreparedSecret::new(api, id)?,
+            secret,
         })
     }
 
@@ -95,15 +102,24 @@ impl PreparedClient {
         &mut self.settings
     }
 
-    /// Stores the client, its secret and its role.
+    /// Stores the client, its secret and its role. Whoever is to own it was looked at before.
     pub fn insert(
         &self,
         tx: &mut ChangeTx<'_>,
         tenant: TenantId,
         organization: OrganizationId,
+        owner: Option<MemberId>,
     ) -> Result<(), StorageError> {
-        clients::insert(tx, tenant, self.id, organization, &self.settings)?;
-        clients::insert_secret(tx, tenant, self.id, self.secret.stored())?;
+        let client = NewClient {
+            id: self.id,
+            organization,
+            owner,
+            settings: self.settings.clone(),
+        };
+        clients::insert(tx, tenant, &client)?;
+        if let Some(secret) = &self.secret {
+            client_secrets::insert(tx, tenant, self.id, secret.stored())?;
+        }
         if let Some((role, assignment)) = self.role {
             let held = HeldRole::new(role, organization);
             role_assignments::insert(tx, tenant, assignment, Holder::Client(self.id), &held)?;
@@ -112,20 +128,23 @@ impl PreparedClient {
     }
 
     /// What the log of record says of it: made, and its secret shown.
-    pub fn events(&self, tenant: TenantId) -> Events {
-        let mut particulars = for_the_log(&self.settings);
+    pub fn events(&self, tenant: TenantId, organization: OrganizationId) -> Events {
+        let mut particulars = for_the_log(&self.settings, organization);
         if let (Some((role, _)), Some(particulars)) = (self.role, particulars.as_object_mut()) {
             particulars.insert("service_roles".to_owned(), json!([role.as_str()]));
         }
-        Events::from(
+        let created = Events::from(
             Event::new(tenant, Action::ClientCreated, Target::Client(self.id)).after(particulars),
-        )
-        .and(self.secret.shown_event(tenant, self.id))
+        );
+        match &self.secret {
+            Some(secret) => created.and(secret.shown_event(tenant, self.id)),
+            None => created,
+        }
     }
 
     /// The secret, for its one showing.
-    pub fn show_secret(self, created_at: DateTime<Utc>, dry_run: bool) -> ShownSecret {
-        self.secret.show(created_at, dry_run)
+    pub fn show_secret(self, created_at: DateTime<Utc>, dry_run: bool) -> Option<ShownSecret> {
+        self.secret.map(|secret| secret.show(created_at, dry_run))
     }
 
     /// The credentials, for their one showing. A dry run shows no secret: nothing is left of it.
@@ -133,17 +152,16 @@ impl PreparedClient {
         ClientCredentials {
             client_id: self.id.to_string(),
             allowed_scopes: self.settings.allowed_scopes.to_vec(),
-            client_secret: if dry_run {
-                DRY_RUN_SECRET.to_owned()
-            } else {
-                self.secret.into_value()
+            client_secret: match self.secret {
+                Some(secret) if !dry_run => secret.into_value(),
+                _ => DRY_RUN_SECRET.to_owned(),
             },
         }
     }
 
     /// The id of its secret.
-    pub fn secret_id(&self) -> SecretId {
-        self.secret.stored().id
+    pub fn secret_id(&self) -> Option<SecretId> {
+        self.secret.as_ref().map(|secret| secret.stored().id)
     }
 }
 
@@ -161,13 +179,20 @@ pub fn service(
     Ok(ClientSettings {
         name: ClientName::parse(name).map_err(ours)?,
         description: Description::parse(description).map_err(ours)?,
+        homepage: None,
+        logo: None,
         client_type: ClientType::Confidential,
         profile: ClientProfile::Service,
-        grant_types: vec![GrantType::ClientCredentials],
-        auth_method: TokenEndpointAuthMethod::ClientSecretBasic,
+        grant_types: [GrantType::ClientCredentials].into(),
+        redirect_uris: Vec::new(),
+        post_logout_redirect_uris: Vec::new(),
+        auth_method: default_auth_method(ClientType::Confidential),
+        require_pkce: true,
         allowed_scopes,
         require_requested_scopes: true,
+        allowed_ips: IpRules::default(),
         access_token_lifetime: AccessTokenLifetime::DEFAULT,
+        refresh_token_lifetime: None,
         owner_contact,
     })
 }

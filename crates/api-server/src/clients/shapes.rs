@@ -1,230 +1,54 @@
-//! What clients look like on the wire: types of their own, never rows.
+//! What clients look like on the wire when they are shown: types of their own, never rows.
 
 use chrono::{DateTime, Utc};
 use grantor_domain::audit::Person;
-use grantor_domain::client::{self, Client, OwnerContact};
-use grantor_domain::ids::ClientId;
-use grantor_domain::lifetime::AccessTokenLifetime;
+use grantor_domain::client::{self, Client};
+use grantor_domain::ids::{ClientId, OrganizationId};
+use grantor_domain::redirect_uri::RedirectUri;
 use grantor_domain::suspension::{Pause, Suspension};
-use grantor_domain::text::{ClientName, Description, EmailAddress, PersonName};
-use grantor_protocol::auth_method;
-use grantor_protocol::scope::{ScopeToken, Scopes};
-use serde::{Deserialize, Deserializer, Serialize};
+use grantor_domain::web_address::WebAddress;
+use grantor_storage::tokens::{Count, LiveTokens};
+use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::problem::Problem;
-use crate::requests::Fields;
+use super::input::OwnerContactShape;
 use crate::secrets::ShownSecret;
 use crate::words::{
     ClientProfile, ClientStatus, ClientType, GrantType, PausedBy, TokenEndpointAuthMethod,
 };
 
-/// Whom to write to about a client.
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = OwnerContact)]
-pub struct OwnerContactShape {
-    /// Their name.
-    #[schema(example = "Operations", min_length = 1, max_length = 100)]
-    pub name: Option<String>,
-    /// Their mail address.
-    #[schema(example = "operations@acme.example", format = Email, max_length = 254)]
-    pub email: String,
+/// What of a client changes without a change of it, and so stands beside its revision: whatever is sent of it is taken,
+/// and has no effect.
+pub const LIVE: &[&str] = &[
+    "last_used_at",
+    "live_access_tokens",
+    "my_live_access_tokens",
+];
+
+/// A number of tokens: exact up to 1,000.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct TokenCount {
+    /// How many there are; 1,000 if there are more.
+    #[schema(example = 3, maximum = 1000)]
+    count: u32,
+    /// Whether there are more than that.
+    more: bool,
+    /// The same for people: `1000+` if there are more.
+    #[schema(example = "3")]
+    label: String,
 }
 
-/// All that can be set of a client.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = ClientSettings, example = json!({ "name": "Nightly export",
-    "description": "Exports orders to the warehouse",
-    "owner_contact": { "name": "Operations", "email": "operations@acme.example" } }))]
-pub struct ClientInput {
-    /// Its name.
-    #[schema(example = "Nightly export", min_length = 1, max_length = 100)]
-    name: String,
-    /// What it is for.
-    #[serde(default)]
-    #[schema(
-        default = "",
-        example = "Exports orders to the warehouse",
-        max_length = 1000
-    )]
-    description: String,
-    /// Whom to write to about it.
-    owner_contact: OwnerContactShape,
-    /// The scopes that it may ask for.
-    #[serde(default)]
-    #[schema(default = json!([]), example = json!(["orders.api:read"]), max_items = 100)]
-    pub(super) allowed_scopes: Vec<String>,
-    /// Whether a token request must name its scopes; if not, it gets all that are allowed.
-    #[serde(default = "yes")]
-    #[schema(default = true)]
-    require_requested_scopes: bool,
-    /// How long its access tokens live; a resource server may cap it. Where it is absent, what the tenant's
-    /// settings have for `default_access_token_seconds`.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = i64, required = false, example = 3600, minimum = 60, maximum = 86400)]
-    access_token_lifetime_seconds: Option<i64>,
-    /// How it authenticates: by `client_secret_basic` or `client_secret_post`.
-    #[serde(default = "default_method")]
-    #[schema(default = "client_secret_basic")]
-    token_endpoint_auth_method: TokenEndpointAuthMethod,
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// What is given is a number: `null` is no way to leave it out.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    i64::deserialize(deserializer).map(Some)
-}
-
-fn default_method() -> TokenEndpointAuthMethod {
-    TokenEndpointAuthMethod::ClientSecretBasic
-}
-
-impl ClientInput {
-    /// Whether it says how long access tokens live.
-    pub(super) fn names_lifetime(&self) -> bool {
-        self.access_token_lifetime_seconds.is_some()
-    }
-
-    /// Parses every field, and tells all that is wrong at once. Where no lifetime is named, it is this one.
-    pub(super) fn verified(
-        self,
-        default_lifetime: AccessTokenLifetime,
-    ) -> Result<client::ClientSettings, Problem> {
-        let mut fields = Fields::default();
-        let name = fields.parse("/name", self.name.as_str(), ClientName::parse);
-        let description = fields.parse(
-            "/description",
-            self.description.as_str(),
-            Description::parse,
-        );
-        let email = fields.parse(
-            "/owner_contact/email",
-            self.owner_contact.email.as_str(),
-            EmailAddress::parse,
-        );
-        let owner_name = match self.owner_contact.name.as_deref() {
-            None => Some(None),
-            Some(name) => fields
-                .parse("/owner_contact/name", name, PersonName::parse)
-                .map(Some),
+impl From<Count> for TokenCount {
+    fn from(count: Count) -> Self {
+        let (count, more) = match count {
+            Count::Exactly(count) => (count, false),
+            Count::MoreThan(count) => (count, true),
         };
-        let lifetime = match self.access_token_lifetime_seconds {
-            None => Some(default_lifetime),
-            Some(seconds) => fields.parse(
-                "/access_token_lifetime_seconds",
-                seconds,
-                AccessTokenLifetime::from_seconds,
-            ),
-        };
-        let auth_method = fields.parse(
-            "/token_endpoint_auth_method",
-            self.token_endpoint_auth_method,
-            secret_method,
-        );
-        let scopes = parse_scopes(&mut fields, &self.allowed_scopes);
-        let (
-            Some(name),
-            Some(description),
-            Some(email),
-            Some(owner_name),
-            Some(access_token_lifetime),
-            Some(auth_method),
-            Some(allowed_scopes),
-        ) = (
-            name,
-            description,
-            email,
-            owner_name,
-            lifetime,
-            auth_method,
-            scopes,
-        )
-        else {
-            return Err(fields.into_problem());
-        };
-        Ok(client::ClientSettings {
-            name,
-            description,
-            client_type: client::ClientType::Confidential,
-            profile: client::ClientProfile::Service,
-            grant_types: vec![grantor_protocol::grant_type::GrantType::ClientCredentials],
-            auth_method,
-            allowed_scopes,
-            require_requested_scopes: self.require_requested_scopes,
-            access_token_lifetime,
-            owner_contact: OwnerContact {
-                name: owner_name,
-                email,
-            },
-        })
-    }
-}
-
-impl From<&client::ClientSettings> for ClientInput {
-    fn from(settings: &client::ClientSettings) -> Self {
         Self {
-            name: settings.name.to_string(),
-            description: settings.description.to_string(),
-            owner_contact: (&settings.owner_contact).into(),
-            allowed_scopes: settings.allowed_scopes.to_vec(),
-            require_requested_scopes: settings.require_requested_scopes,
-            access_token_lifetime_seconds: Some(settings.access_token_lifetime.seconds().into()),
-            token_endpoint_auth_method: settings.auth_method.into(),
-        }
-    }
-}
-
-impl From<&OwnerContact> for OwnerContactShape {
-    fn from(contact: &OwnerContact) -> Self {
-        Self {
-            name: contact.name.as_ref().map(ToString::to_string),
-            email: contact.email.to_string(),
-        }
-    }
-}
-
-const SCOPES_LIMIT: usize = 100;
-
-fn parse_scopes(fields: &mut Fields, scopes: &[String]) -> Option<Scopes> {
-    if scopes.len() > SCOPES_LIMIT {
-        fields.fault(
-            "/allowed_scopes",
-            format!("must have at most {SCOPES_LIMIT} scopes"),
-        );
-        return None;
-    }
-    let parsed: Vec<_> = scopes
-        .iter()
-        .enumerate()
-        .map(|(index, scope)| {
-            fields.parse(
-                &format!("/allowed_scopes/{index}"),
-                scope.as_str(),
-                ScopeToken::parse,
-            )
-        })
-        .collect();
-    parsed.into_iter().collect()
-}
-
-fn secret_method(
-    word: TokenEndpointAuthMethod,
-) -> Result<auth_method::TokenEndpointAuthMethod, &'static str> {
-    match word {
-        TokenEndpointAuthMethod::ClientSecretBasic => {
-            Ok(auth_method::TokenEndpointAuthMethod::ClientSecretBasic)
-        }
-        TokenEndpointAuthMethod::ClientSecretPost => {
-            Ok(auth_method::TokenEndpointAuthMethod::ClientSecretPost)
-        }
-        TokenEndpointAuthMethod::None => {
-            Err("must be `client_secret_basic` or `client_secret_post`: the client is confidential")
+            count,
+            more,
+            label: format!("{count}{}", if more { "+" } else { "" }),
         }
     }
 }
@@ -246,14 +70,18 @@ pub struct PauseOutput {
 /// A client.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Client, example = json!({ "id": "cli_01kb2q3r4s5t6v7w8x9y0z1a2b",
-    "organization_id": "org_01kb2q3r4s5t6v7w8x9y0z1a2b", "name": "Nightly export",
-    "description": "Exports orders to the warehouse", "type": "confidential", "profile": "service",
-    "grant_types": ["client_credentials"], "token_endpoint_auth_method": "client_secret_basic",
-    "allowed_scopes": ["orders.api:read"], "require_requested_scopes": true,
-    "access_token_lifetime_seconds": 3600,
+    "organization_id": "org_01kb2q3r4s5t6v7w8x9y0z1a2b", "owner_id": "mem_01kb2q3r4s5t6v7w8x9y0z1a2b",
+    "name": "Nightly export", "description": "Exports orders to the warehouse", "homepage": null, "logo": null,
+    "type": "confidential", "profile": "service",
+    "grant_types": ["client_credentials"], "redirect_uris": [], "post_logout_redirect_uris": [],
+    "token_endpoint_auth_method": "client_secret_basic", "require_pkce": true,
+    "allowed_scopes": ["orders.api:read"], "require_requested_scopes": true, "allowed_ips": [],
+    "access_token_lifetime_seconds": 3600, "refresh_token_lifetime_seconds": null,
     "owner_contact": { "name": "Operations", "email": "operations@acme.example" },
     "status": "active", "pauses": [], "created_at": "2026-01-31T12:00:00Z",
-    "updated_at": "2026-01-31T12:00:00Z", "secret_updated_at": "2026-01-31T12:00:00Z", "revision": 2 }))]
+    "updated_at": "2026-01-31T12:00:00Z", "secret_updated_at": "2026-01-31T12:00:00Z",
+    "last_used_at": "2026-01-31T12:00:00Z", "live_access_tokens": { "count": 3, "more": false, "label": "3" },
+    "my_live_access_tokens": null, "revision": 2 }))]
 pub struct ClientOutput {
     /// Its id, which is also its OAuth `client_id`.
     #[schema(value_type = String, example = "cli_01kb2q3r4s5t6v7w8x9y0z1a2b")]
@@ -261,10 +89,19 @@ pub struct ClientOutput {
     /// The organization that it lives in.
     #[schema(example = "org_01kb2q3r4s5t6v7w8x9y0z1a2b")]
     organization_id: String,
+    /// The member whose it is; `null` only where the tenant has no root owner.
+    #[schema(required = true, example = "mem_01kb2q3r4s5t6v7w8x9y0z1a2b")]
+    owner_id: Option<String>,
     /// Its name.
     name: String,
     /// What it is for.
     description: String,
+    /// A page about it.
+    #[schema(required = true)]
+    homepage: Option<String>,
+    /// A picture by which people know it.
+    #[schema(required = true)]
+    logo: Option<String>,
     /// Whether it can keep a secret.
     #[serde(rename = "type")]
     client_type: ClientType,
@@ -272,14 +109,25 @@ pub struct ClientOutput {
     profile: ClientProfile,
     /// The grants that it may use.
     grant_types: Vec<GrantType>,
+    /// Where a browser may be sent after a member has let it act for them.
+    redirect_uris: Vec<String>,
+    /// Where a browser may be sent after a member has signed out.
+    post_logout_redirect_uris: Vec<String>,
     /// How it authenticates.
     token_endpoint_auth_method: TokenEndpointAuthMethod,
+    /// Whether each of its code flows must use PKCE.
+    require_pkce: bool,
     /// The scopes that it may ask for.
     allowed_scopes: Vec<String>,
     /// Whether a token request must name its scopes.
     require_requested_scopes: bool,
+    /// From where it may come; none: from anywhere.
+    allowed_ips: Vec<String>,
     /// How long its access tokens live.
     access_token_lifetime_seconds: u32,
+    /// How long its refresh tokens live, if it may ask for any.
+    #[schema(required = true)]
+    refresh_token_lifetime_seconds: Option<u32>,
     /// Whom to write to about it.
     owner_contact: OwnerContactShape,
     /// Whether it may act.
@@ -293,6 +141,16 @@ pub struct ClientOutput {
     /// When it last got a new secret.
     #[schema(required = true)]
     secret_updated_at: Option<DateTime<Utc>>,
+    /// When it last authenticated, some seconds late; `null` if it never did.
+    #[schema(required = true)]
+    last_used_at: Option<DateTime<Utc>>,
+    /// How many of its access tokens have not expired and were not removed. A client that is disabled has them still:
+    /// they sleep. `null` for operators in a tenant that is not theirs.
+    #[schema(required = true)]
+    live_access_tokens: Option<TokenCount>,
+    /// How many of these act for the member who asks; `null` if no member does.
+    #[schema(required = true)]
+    my_live_access_tokens: Option<TokenCount>,
     /// Counts its changes; the `ETag` is made of it.
     revision: i64,
 }
@@ -302,22 +160,34 @@ pub struct ClientOutput {
 pub struct CreatedClient {
     #[serde(flatten)]
     pub(super) client: ClientOutput,
-    /// Shown this once.
-    pub(super) secret: ShownSecret,
+    /// Shown this once; `null` for a public client, which has none.
+    #[schema(required = true)]
+    pub(super) secret: Option<ShownSecret>,
 }
 
-impl From<&Client> for ClientOutput {
-    fn from(client: &Client) -> Self {
+/// What of a client stands beside it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Live {
+    pub(super) last_used_at: Option<DateTime<Utc>>,
+    pub(super) tokens: Option<LiveTokens>,
+}
+
+impl ClientOutput {
+    pub(super) fn of(client: &Client, live: Live) -> Self {
         let Client {
             settings,
             suspension,
             ..
         } = client;
+        let texts = |uris: &[RedirectUri]| uris.iter().map(ToString::to_string).collect();
         Self {
             id: client.id,
             organization_id: client.organization.to_string(),
+            owner_id: client.owner.map(|owner| owner.to_string()),
             name: settings.name.to_string(),
             description: settings.description.to_string(),
+            homepage: settings.homepage.as_ref().map(ToString::to_string),
+            logo: settings.logo.as_ref().map(ToString::to_string),
             client_type: settings.client_type.into(),
             profile: settings.profile.into(),
             grant_types: settings
@@ -325,16 +195,28 @@ impl From<&Client> for ClientOutput {
                 .iter()
                 .map(|grant| GrantType::from(*grant))
                 .collect(),
+            redirect_uris: texts(&settings.redirect_uris),
+            post_logout_redirect_uris: texts(&settings.post_logout_redirect_uris),
             token_endpoint_auth_method: settings.auth_method.into(),
+            require_pkce: settings.require_pkce,
             allowed_scopes: settings.allowed_scopes.to_vec(),
             require_requested_scopes: settings.require_requested_scopes,
+            allowed_ips: settings.allowed_ips.to_vec(),
             access_token_lifetime_seconds: settings.access_token_lifetime.seconds(),
+            refresh_token_lifetime_seconds: settings
+                .refresh_token_lifetime
+                .map(|lifetime| lifetime.seconds()),
             owner_contact: (&settings.owner_contact).into(),
             status: client.status().into(),
             pauses: pauses(suspension),
             created_at: client.created_at,
             updated_at: client.updated_at,
             secret_updated_at: client.secret_updated_at,
+            last_used_at: live.last_used_at,
+            live_access_tokens: live.tokens.map(|tokens| tokens.all.into()),
+            my_live_access_tokens: live
+                .tokens
+                .and_then(|tokens| tokens.of_member.map(Into::into)),
             revision: client.revision,
         }
     }
@@ -356,21 +238,31 @@ pub fn pauses(suspension: &Suspension) -> Vec<PauseOutput> {
 }
 
 /// A client as the log of record shows it: every setting, and never a secret.
-pub fn for_the_log(settings: &client::ClientSettings) -> Value {
+pub fn for_the_log(settings: &client::ClientSettings, organization: OrganizationId) -> Value {
     let contact = Person {
         name: settings.owner_contact.name.clone(),
         email: Some(settings.owner_contact.email.clone()),
     };
+    let texts =
+        |uris: &[RedirectUri]| -> Vec<String> { uris.iter().map(ToString::to_string).collect() };
     let Value::Object(particulars) = json!({
+        "organization_id": organization,
         "name": settings.name.as_str(),
         "description": settings.description.as_str(),
+        "homepage": settings.homepage.as_ref().map(WebAddress::as_str),
+        "logo": settings.logo.as_ref().map(WebAddress::as_str),
         "type": settings.client_type.as_str(),
         "profile": settings.profile.as_str(),
         "grant_types": settings.grant_types.iter().map(|grant| grant.as_str()).collect::<Vec<_>>(),
+        "redirect_uris": texts(&settings.redirect_uris),
+        "post_logout_redirect_uris": texts(&settings.post_logout_redirect_uris),
         "token_endpoint_auth_method": settings.auth_method.as_str(),
+        "require_pkce": settings.require_pkce,
         "allowed_scopes": settings.allowed_scopes.to_vec(),
         "require_requested_scopes": settings.require_requested_scopes,
+        "allowed_ips": settings.allowed_ips.to_vec(),
         "access_token_lifetime_seconds": settings.access_token_lifetime.seconds(),
+        "refresh_token_lifetime_seconds": settings.refresh_token_lifetime.map(|lifetime| lifetime.seconds()),
     }) else {
         return Value::Null;
     };

@@ -76,6 +76,26 @@ fn unrepeated(
         .map(UniqueFields::into_object)
 }
 
+impl<T> MergePatch<T> {
+    /// The same without these fields: what they say of a thing is taken, whatever it is, and has no effect.
+    #[must_use]
+    pub fn without(mut self, names: &[&str]) -> Self {
+        self.fields
+            .retain(|name, _| !names.contains(&name.as_str()));
+        self
+    }
+}
+
+impl<T> Whole<T> {
+    /// The same without these fields: what they say of a thing is taken, whatever it is, and has no effect.
+    #[must_use]
+    pub fn without(mut self, names: &[&str]) -> Self {
+        self.fields
+            .retain(|name, _| !names.contains(&name.as_str()));
+        self
+    }
+}
+
 impl<T: Serialize + DeserializeOwned> MergePatch<T> {
     /// What a thing comes to by this patch. `current` is what can be set, `shown` all that is shown of it.
     pub fn apply(self, current: &T, shown: &impl Serialize) -> Result<T, Problem> {

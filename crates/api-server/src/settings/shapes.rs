@@ -5,8 +5,8 @@ use grantor_domain::audit::Person;
 use grantor_domain::lifetime::AccessTokenLifetime;
 use grantor_domain::quota::{Counted, Quotas, Usage};
 use grantor_domain::settings::{
-    CredentialPage, DefaultAccessTokenLifetime, InvitationLifetime, PasswordMinLength,
-    PasswordResetLifetime, SupportContact, TenantSettings,
+    ChosenSecrets, CredentialPage, DefaultAccessTokenLifetime, InvitationLifetime,
+    PasswordMinLength, PasswordResetLifetime, SupportContact, TenantSettings,
 };
 use grantor_domain::text::{EmailAddress, PersonName};
 use grantor_storage::settings::StoredSettings;
@@ -64,6 +64,15 @@ pub struct SettingsInput {
     credential_page: Option<String>,
     /// To whom members are told to turn, in mails to them.
     support_contact: Option<ContactShape>,
+    /// Whether administrators may choose a client's secret themselves, if it is strong enough. Those that are set
+    /// already go on.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    allow_chosen_secrets: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn default_access_token() -> i64 {
@@ -148,6 +157,11 @@ impl SettingsInput {
             password_min_length: password_length?,
             credential_page: page?,
             support_contact: contact?,
+            chosen_secrets: if self.allow_chosen_secrets {
+                ChosenSecrets::Allowed
+            } else {
+                ChosenSecrets::Forbidden
+            },
         })
     }
 }
@@ -167,6 +181,7 @@ impl From<&TenantSettings> for SettingsInput {
                     name: contact.name.as_ref().map(ToString::to_string),
                     email: contact.email.to_string(),
                 }),
+            allow_chosen_secrets: settings.chosen_secrets == ChosenSecrets::Allowed,
         }
     }
 }
@@ -189,6 +204,8 @@ pub struct SettingsOutput {
     /// To whom members are told to turn, in mails to them.
     #[schema(required = true)]
     support_contact: Option<ContactShape>,
+    /// Whether administrators may choose a client's secret themselves.
+    allow_chosen_secrets: bool,
     /// When they were last changed; `null` while nothing was set.
     #[schema(required = true)]
     updated_at: Option<DateTime<Utc>>,
@@ -230,6 +247,7 @@ impl SettingsOutput {
             password_min_length: settings.password_min_length,
             credential_page: settings.credential_page,
             support_contact: settings.support_contact,
+            allow_chosen_secrets: settings.allow_chosen_secrets,
             updated_at: stored.updated_at,
             revision: stored.revision,
             quotas: Amounts {
@@ -258,6 +276,7 @@ impl SettingsOutput {
 pub(super) fn for_the_log(settings: &TenantSettings) -> Value {
     let Value::Object(particulars) = json!({
         "default_access_token_seconds": settings.default_access_token_lifetime.0.seconds(),
+        "allow_chosen_secrets": settings.chosen_secrets == ChosenSecrets::Allowed,
         "invitation_seconds": settings.invitation_lifetime.get(),
         "password_reset_seconds": settings.password_reset_lifetime.get(),
         "password_min_length": settings.password_min_length.get(),

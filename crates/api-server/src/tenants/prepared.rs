@@ -84,7 +84,7 @@ impl PreparedTenant {
             &held,
         )?;
         if let Some(admin) = &self.admin {
-            admin.insert(tx, id, self.tenant.root_organization)?;
+            admin.insert(tx, id, self.tenant.root_organization, Some(self.owner.id))?;
         }
         Ok(())
     }
@@ -100,7 +100,7 @@ impl PreparedTenant {
     pub fn events(&self, id: TenantId) -> Events {
         let created = Events::from(self.created(id));
         match &self.admin {
-            Some(admin) => created.then(admin.events(id)),
+            Some(admin) => created.then(admin.events(id, self.tenant.root_organization)),
             None => created,
         }
     }

@@ -12,7 +12,8 @@ use grantor_domain::tenant::NewTenant;
 use grantor_keys::{PlainSecret, SecretKind};
 use grantor_protocol::auth_method::TokenEndpointAuthMethod;
 use grantor_protocol::scope::Scopes;
-use grantor_storage::clients::{self, NewSecret};
+use grantor_storage::client_secrets::{self, NewSecret, SecretVerifier};
+use grantor_storage::clients;
 use grantor_storage::role_assignments::{self, Holder};
 use grantor_storage::{
     Change, Database, DatabaseOptions, Scope, StorageError, installation, tenants,
@@ -86,15 +87,16 @@ impl Site {
         let secret = NewSecret {
             id: builders::id_at(now(), entropy),
             hint: plain.hint(),
-            verifier: self.authority.keyring().verifier(&plain, id.uuid()),
+            verifier: SecretVerifier::Keyed(self.authority.keyring().verifier(&plain, id.uuid())),
+            expires_at: None,
         };
         let stored: Result<(), StorageError> = wait_for(self.authority.database().change(
             Scope::Tenant(tenant),
             builders::origin(),
             now(),
             move |tx| {
-                clients::insert(tx, tenant, id, root, &settings)?;
-                clients::insert_secret(tx, tenant, id, &secret)?;
+                clients::insert(tx, tenant, &builders::new_client(id, root, &settings))?;
+                client_secrets::insert(tx, tenant, id, &secret)?;
                 let held = HeldRole::new(role, root);
                 role_assignments::insert(tx, tenant, role_id, Holder::Client(id), &held)?;
                 Ok(Change::made((), builders::client_event(tenant, id)))

@@ -173,6 +173,7 @@ async fn make(api: &Api, folder: &Folder) -> Result<Demo, Failure> {
     let name = OrganizationName::parse("Demo").map_err(|error| ours(&error))?;
     let prepared = PreparedTenant::new(api, name, owner, false)?;
     let (id, root) = (prepared.tenant.id, prepared.tenant.root_organization);
+    let owner_id = prepared.owner.id;
 
     let scopes = Scopes::parse(&format!("{READ} {WRITE}")).map_err(|error| ours(&error))?;
     let admin =
@@ -204,8 +205,8 @@ async fn make(api: &Api, folder: &Folder) -> Result<Demo, Failure> {
             prepared.insert(tx)?;
             let mut events = prepared.events(id);
             for client in [&admin, &machine, &checker] {
-                client.insert(tx, id, root)?;
-                events = events.then(client.events(id));
+                client.insert(tx, id, root, Some(owner_id))?;
+                events = events.then(client.events(id, root));
             }
             resource_servers::insert(tx, id, &orders)?;
             events = events.and(

@@ -138,7 +138,7 @@ impl Demo {
     pub(crate) fn try_client(&self, admin_token: &str, name: &str) -> Option<Made> {
         let body = json!({
             "name": name,
-            "owner_contact": { "email": "reports@demo.example" },
+            "profile": "service", "owner_contact": { "email": "reports@demo.example" },
             "allowed_scopes": ["orders.api:read"],
         });
         let request = self

@@ -173,9 +173,7 @@ impl World {
             clients::insert(
                 tx,
                 tenant.id,
-                tenant.client,
-                tenant.organization(1),
-                &client,
+                &builders::new_client(tenant.client, tenant.organization(1), &client),
             )?;
             roles::insert(tx, tenant.id, role, &settings)?;
             let role = Role::Own {

@@ -17,7 +17,11 @@ use crate::support::{Fixture, now, until, wait_for};
 
 fn insert(tx: &mut ChangeTx<'_>, tenant: &NewTenant, id: ClientId) -> Result<(), StorageError> {
     let settings = builders::client("Client", "");
-    clients::insert(tx, tenant.id, id, tenant.root_organization, &settings)
+    clients::insert(
+        tx,
+        tenant.id,
+        &builders::new_client(id, tenant.root_organization, &settings),
+    )
 }
 
 fn make(fixture: &Fixture, id: ClientId) -> Result<(), StorageError> {

@@ -7,7 +7,8 @@ use diesel::sql_types::BigInt;
 use grantor_domain::client_secret::ClientSecret;
 use grantor_domain::ids::{ClientId, TenantId};
 use grantor_keys::Verifier;
-use grantor_storage::clients::{self, NewSecret};
+use grantor_storage::client_secrets::{self, NewSecret, SecretVerifier};
+use grantor_storage::clients;
 use grantor_storage::{Change, ReadTx, Scope, StorageError, suspensions, tokens};
 use grantor_test_support::builders;
 
@@ -179,14 +180,15 @@ fn a_change_raises_a_revision_by_one_whatever_it_writes() {
         .map(|_| NewSecret {
             id: fixture.id(),
             hint: "gsec_".to_owned(),
-            verifier: Verifier::from_stored("h1.key.hash".to_owned()),
+            verifier: SecretVerifier::Keyed(Verifier::from_stored("h1.key.hash".to_owned())),
+            expires_at: None,
         })
         .collect();
     fixture
         .change(Scope::Tenant(tenant), move |tx| {
-            clients::revoke_secrets(tx, tenant, client)?;
+            client_secrets::revoke_all(tx, tenant, client)?;
             for secret in &secrets {
-                clients::insert_secret(tx, tenant, client, secret)?;
+                client_secrets::insert(tx, tenant, client, secret)?;
             }
             suspensions::pause_client(tx, tenant, client, None)?;
             suspensions::cut_client_off(tx, tenant, client)?;
@@ -198,11 +200,11 @@ fn a_change_raises_a_revision_by_one_whatever_it_writes() {
         (revision(&fixture, client), revision(&fixture, other)),
         (2, 1)
     );
-    let stored: Result<Vec<(ClientSecret, Verifier)>, StorageError> = wait_for(
+    let stored: Result<Vec<ClientSecret>, StorageError> = wait_for(
         fixture
             .database
             .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
-                clients::secrets(tx, tenant, client)
+                client_secrets::list(tx, tenant, client, None, 10)
             }),
     );
     assert_eq!(stored.unwrap().len(), 2);

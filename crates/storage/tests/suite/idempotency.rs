@@ -80,7 +80,11 @@ fn of_twenty_at_once_one_does_it_and_the_others_find_its_answer() {
                             return Ok(Change::Nothing(Some(kept)));
                         }
                         let settings = builders::client("Once", "");
-                        clients::insert(tx, home.id, id, home.root_organization, &settings)?;
+                        clients::insert(
+                            tx,
+                            home.id,
+                            &builders::new_client(id, home.root_organization, &settings),
+                        )?;
                         let until = now() + TimeDelta::hours(24);
                         idempotency::keep(tx, home.id, &KEY, b"print", b"answer", until)?;
                         Ok(Change::made(None, builders::client_event(home.id, id)))

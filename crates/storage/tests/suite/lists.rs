@@ -40,7 +40,11 @@ fn client_in(
     let (id, settings) = (fixture.id(), builders::client(name, ""));
     fixture
         .change(Scope::Tenant(tenant), move |tx| {
-            clients::insert(tx, tenant, id, organization, &settings)?;
+            clients::insert(
+                tx,
+                tenant,
+                &builders::new_client(id, organization, &settings),
+            )?;
             Ok(Change::made(id, builders::client_event(tenant, id)))
         })
         .unwrap()
@@ -157,7 +161,9 @@ fn an_update_replaces_all_settings_and_raises_the_revision_once() {
         let (settings, tenant) = (settings.clone(), home.id);
         fixture
             .change(Scope::Tenant(tenant), move |tx| {
-                let there = clients::update(tx, tenant, id, &settings)?;
+                let former = clients::find(tx, tenant, id)?;
+                let former = former.map_or_else(|| settings.clone(), |found| found.settings);
+                let there = clients::update(tx, tenant, id, &former, &settings)?;
                 Ok(Change::made(there, builders::client_event(tenant, id)))
             })
             .unwrap()

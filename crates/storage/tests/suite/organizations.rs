@@ -202,7 +202,7 @@ fn make_slowly(
 ) -> Result<ClientId, StorageError> {
     let (id, settings) = (fixture.id(), builders::client("Inside", ""));
     change(fixture, move |tx, tenant| {
-        clients::insert(tx, tenant, id, group, &settings)?;
+        clients::insert(tx, tenant, &builders::new_client(id, group, &settings))?;
         made.send(()).unwrap();
         go_on.recv().unwrap();
         Ok(id)

@@ -20,7 +20,11 @@ fn make(database: &Database, fixture: &Fixture) -> Result<(ClientId, i64), Stora
     let (home, id) = (fixture.home.clone(), fixture.id());
     change(database, fixture, move |tx| {
         let settings = builders::client("Client", "");
-        clients::insert(tx, home.id, id, home.root_organization, &settings)?;
+        clients::insert(
+            tx,
+            home.id,
+            &builders::new_client(id, home.root_organization, &settings),
+        )?;
         suspensions::pause_client(tx, home.id, id, None)?;
         let made = clients::find(tx, home.id, id)?.unwrap();
         let result = (made.id, i64::from(tx.is_rehearsal()));
@@ -72,7 +76,11 @@ fn a_rehearsal_fails_where_the_change_would() {
     );
     let unsaid = change(&dry, &fixture, move |tx| {
         let settings = builders::client("Client", "");
-        clients::insert(tx, home.id, id, home.root_organization, &settings)?;
+        clients::insert(
+            tx,
+            home.id,
+            &builders::new_client(id, home.root_organization, &settings),
+        )?;
         let elsewhere = Event::new(other, Action::ClientCreated, Target::Client(id));
         Ok(Change::made((), elsewhere))
     });
@@ -118,7 +126,11 @@ fn whoever_refuses_and_touches_something_fails() {
         let (home, id) = (fixture.home.clone(), fixture.id());
         let failed = change(&fixture.database.rehearsing(dry), &fixture, move |tx| {
             let settings = builders::client("Client", "");
-            clients::insert(tx, home.id, id, home.root_organization, &settings)?;
+            clients::insert(
+                tx,
+                home.id,
+                &builders::new_client(id, home.root_organization, &settings),
+            )?;
             Ok(Change::refused((), builders::client_event(home.id, id)))
         });
         match failed {

@@ -4,8 +4,8 @@ use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::ids::TenantId;
 use grantor_domain::lifetime::AccessTokenLifetime;
 use grantor_domain::settings::{
-    CredentialPage, DefaultAccessTokenLifetime, InvitationLifetime, PasswordMinLength,
-    PasswordResetLifetime, SupportContact, TenantSettings,
+    ChosenSecrets, CredentialPage, DefaultAccessTokenLifetime, InvitationLifetime,
+    PasswordMinLength, PasswordResetLifetime, SupportContact, TenantSettings,
 };
 use grantor_domain::text::{EmailAddress, PersonName};
 use grantor_storage::{Change, ReadTx, Scope, StorageError, settings};
@@ -25,6 +25,7 @@ fn all_set() -> TenantSettings {
             name: Some(PersonName::parse("Help desk").unwrap()),
             email: EmailAddress::parse("help@example.com").unwrap(),
         }),
+        chosen_secrets: ChosenSecrets::Forbidden,
     }
 }
 

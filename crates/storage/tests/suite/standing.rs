@@ -42,7 +42,11 @@ fn make_client(
         fixture
             .database
             .change(Scope::Tenant(tenant.id), origin, now(), move |tx| {
-                clients::insert(tx, tenant.id, id, tenant.root_organization, &settings)?;
+                clients::insert(
+                    tx,
+                    tenant.id,
+                    &builders::new_client(id, tenant.root_organization, &settings),
+                )?;
                 between();
                 Ok(Change::made((), builders::client_event(tenant.id, id)))
             }),

@@ -102,7 +102,11 @@ impl Fixture {
         let (id, tenant) = (self.id(), tenant.clone());
         let settings = builders::client(name, "orders.api:read");
         self.change(Scope::Tenant(tenant.id), move |tx| {
-            clients::insert(tx, tenant.id, id, tenant.root_organization, &settings)?;
+            clients::insert(
+                tx,
+                tenant.id,
+                &builders::new_client(id, tenant.root_organization, &settings),
+            )?;
             Ok(Change::made((), builders::client_event(tenant.id, id)))
         })
         .unwrap();

@@ -25,15 +25,16 @@ use grantor_keys::{
     Verifier,
 };
 use grantor_protocol::scope::{ScopeToken, Scopes};
-use grantor_storage::clients::{self, NewSecret};
+use grantor_storage::client_secrets::{self, NewSecret, SecretVerifier};
 use grantor_storage::credential_links::NewLink;
 use grantor_storage::deliveries::{self, Channel, NewDelivery};
+use grantor_storage::last_uses::Use;
 use grantor_storage::role_assignments::{self, Holder};
 use grantor_storage::signing_keys::{self, StoredSigningKey};
 use grantor_storage::tokens::RestedOn;
 use grantor_storage::{
-    Change, Scope, StorageError, authenticators, credential_links, idempotency, members,
-    resource_servers, roles, settings, suspensions, tokens,
+    Change, Scope, StorageError, authenticators, credential_links, enablements, idempotency,
+    last_uses, members, resource_servers, roles, settings, suspensions, tokens,
 };
 use grantor_test_support::builders;
 use uuid::Uuid;
@@ -115,7 +116,8 @@ fn fill(fixture: &Fixture, tenant: &NewTenant) {
     let secret = NewSecret {
         id: fixture.id(),
         hint: "gsec_abc".to_owned(),
-        verifier: Verifier::from_stored("h1.key.hash".to_owned()),
+        verifier: SecretVerifier::Keyed(Verifier::from_stored("h1.key.hash".to_owned())),
+        expires_at: None,
     };
     let member = NewMember {
         id: fixture.id(),
@@ -151,7 +153,7 @@ fn fill(fixture: &Fixture, tenant: &NewTenant) {
     };
     fixture
         .change(Scope::Tenant(id), move |tx| {
-            clients::insert_secret(tx, id, client, &secret)?;
+            client_secrets::insert(tx, id, client, &secret)?;
             members::insert(tx, id, &member)?;
             resource_servers::insert(tx, id, &server)?;
             signing_keys::insert(tx, id, &key)?;
@@ -166,13 +168,28 @@ fn fill(fixture: &Fixture, tenant: &NewTenant) {
             let verifier = PasswordVerifier::from_stored("p1$hash".to_owned());
             authenticators::set_password(tx, id, member.id, &verifier)?;
             credential_links::insert(tx, &link)?;
+            enablements::insert(tx, id, client, organization)?;
             Ok(Change::made((), builders::client_event(id, client)))
         })
         .unwrap();
     fixture.superuser_runs(&format!(
-        "INSERT INTO tenant_quotas (tenant_id, members) VALUES ('{}', 7)",
-        id.uuid()
+        "INSERT INTO tenant_quotas (tenant_id, members) VALUES ('{id}', 7); \
+         INSERT INTO rotation_marks (tenant_id, organization_id, marked_at, cause, former_owner) \
+         VALUES ('{id}', '{}', now(), 'owner_left', '{id}')",
+        organization.uuid(),
+        id = id.uuid()
     ));
+    let used = Use {
+        tenant: id,
+        subject: client.uuid(),
+        at: now(),
+    };
+    let written: Result<(), StorageError> = wait_for(
+        fixture
+            .database
+            .flow(move |tx| last_uses::write(tx, &[used])),
+    );
+    written.unwrap();
     fixture
         .change(Scope::Platform(Some(id)), move |tx| {
             suspensions::set_tenant_pause(tx, id, Some(now()), None)?;

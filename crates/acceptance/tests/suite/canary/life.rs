@@ -61,7 +61,7 @@ fn make_a_tenant(scene: &Scene, canaries: &mut Canaries) {
 
 fn make_a_client(scene: &Scene, canaries: &mut Canaries) -> Credentials {
     let body = json!({ "name": "Made", "allowed_scopes": ["grantor:clients.read"],
-        "owner_contact": { "email": "owner@example.com", "name": "Owner" } })
+        "profile": "service", "owner_contact": { "email": "owner@example.com", "name": "Owner" } })
     .to_string();
     let key = "canary-create-71a4c0de-5f1b-4f0e-9d0e-8a0c7f5e2b42";
     let made = twice(canaries, key, 201, |headers| {
@@ -90,7 +90,7 @@ fn rotate(scene: &Scene, canaries: &mut Canaries) {
 fn go_on_in_bulk(scene: &Scene, canaries: &mut Canaries, made: &Credentials) -> Credentials {
     let items = json!({ "items": [
         { "operation": "createClient", "body": { "name": "In bulk",
-          "owner_contact": { "email": "owner@example.com" } } },
+          "profile": "service", "owner_contact": { "email": "owner@example.com" } } },
         { "operation": "rotateClientSecret", "path": { "client": made.client_id },
           "body": { "confirm_name": "Made" } },
         { "operation": "updateClient", "path": { "client": made.client_id },

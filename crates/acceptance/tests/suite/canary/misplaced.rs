@@ -106,7 +106,7 @@ impl<'s> Careless<'s> {
             ("a read-only field", r#"{"id":"{secret}"}"#),
             (
                 "a mail address",
-                r#"{"owner_contact":{"email":"{secret}"}}"#,
+                r#"{"profile": "service", "owner_contact":{"email":"{secret}"}}"#,
             ),
             ("no JSON", "{secret}"),
         ] {

@@ -25,7 +25,7 @@ fn make(
         round += 1;
         let name = format!("Made {worker} {round}");
         let key = format!("away-follower-{worker:03}-{round:06}");
-        let body = json!({ "name": name, "owner_contact": { "email": "owner@example.com" } });
+        let body = json!({ "name": name, "profile": "service", "owner_contact": { "email": "owner@example.com" } });
         let mut turn = worker;
         until("a client is made", || {
             turn += 1;

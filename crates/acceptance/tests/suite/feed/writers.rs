@@ -103,7 +103,7 @@ impl<'a> Writer<'a> {
 
     fn create(&mut self) -> String {
         let body = json!({ "name": format!("Writer {}", self.number),
-            "owner_contact": { "email": "owner@example.com" } });
+            "profile": "service", "owner_contact": { "email": "owner@example.com" } });
         let answer = self.send("POST", "", None, &body);
         assert_eq!(answer.status, 201, "{}", answer.body);
         let id = answer.text("/id");
@@ -175,7 +175,7 @@ impl<'a> Writer<'a> {
     /// Changes much, and tries in vain about as often.
     pub(super) fn work(&mut self, shared: &Mutex<Vec<SharedClient>>) {
         let unknown = json!({ "name": "In vain", "allowed_scopes": ["orders.none:read"],
-            "owner_contact": { "email": "owner@example.com" } });
+            "profile": "service", "owner_contact": { "email": "owner@example.com" } });
         let description = json!({ "description": "In vain" });
         let id = self.create();
         let answer = self.send("POST", "", None, &unknown);

@@ -80,7 +80,7 @@ fn audit_2_a_person_is_erased_in_bounded_steps_and_the_trail_stays() {
     let (subject, authorization) = scene.deputy("Subject", &["grantor:clients.write"]);
     let subject = subject.client_id;
     // Something that the subject does, and something that is done to it, by requests as they are.
-    let body = json!({ "name": "Made", "owner_contact": { "email": "owner@example.com" } });
+    let body = json!({ "name": "Made", "profile": "service", "owner_contact": { "email": "owner@example.com" } });
     let url = scene.url(&scene.world.replica, "/clients");
     let headers = [("authorization", authorization.as_str())];
     let made = scene.world.http.post_json(&url, &headers, &body);

@@ -100,7 +100,7 @@ fn audit_1_what_can_not_be_put_on_record_does_not_happen() {
     let client = scene.create("Subject");
     let gone = scene.create("Gone");
     let contact = json!({ "email": "owner@example.com" });
-    let new = json!({ "name": "New", "owner_contact": contact });
+    let new = json!({ "name": "New", "profile": "service", "owner_contact": contact });
     let at = |rest: &str| format!("/clients/{client}{rest}");
     let reason = json!({ "reason": "It hammers the orders API" });
     let confirmed = json!({ "confirm_name": "Subject" });

@@ -364,7 +364,7 @@ impl Site {
 
     pub(crate) fn create(&self, replica: &Replica, name: &str, scopes: &[&str]) -> Ask {
         let body = json!({ "name": name, "allowed_scopes": scopes,
-            "owner_contact": { "email": "owner@example.com" } });
+            "profile": "service", "owner_contact": { "email": "owner@example.com" } });
         Ask {
             body: body.to_string(),
             ..self.call(replica, "create", "POST", "/clients")
