@@ -8,6 +8,7 @@ mod endpoints;
 mod input;
 pub mod prepared;
 mod profiles;
+mod service_roles;
 mod shapes;
 
 use std::collections::HashMap;
@@ -129,6 +130,7 @@ pub fn operations() -> Vec<Operation> {
     operations.extend(endpoints::operations());
     operations.extend(change_type::operations());
     operations.extend(enablements::operations());
+    operations.extend(service_roles::operations());
     operations.extend(bulk::operations());
     operations
 }

@@ -19,13 +19,11 @@ use grantor_storage::{
     organizations, root_owner as root_owners,
 };
 
-use serde_json::json;
-
 use self::authority::check_may_be;
 use self::create::{CreatedMember, NewMemberInput};
 use self::shapes::{MemberInput, MemberOutput, Standing, for_the_log};
 use crate::answer::Answer;
-use crate::call::{Acting, Call, Stop, refusal_event};
+use crate::call::{Acting, Call, Stop};
 use crate::operation::{Operation, Success, Tag};
 use crate::organizations::check_brings_nothing;
 use crate::problem::{FieldFault, Problem, ProblemCode};
@@ -197,22 +195,6 @@ fn check_home(
 fn no_home() -> Stop {
     let detail = "is no organization in which you may make members; name one that you see";
     Problem::field("/organization_id", detail).into()
-}
-
-/// One out of reach is told like one that is not there, and on record (`audit_1`).
-fn out_of_reach(
-    acting: &Acting,
-    path: &[OrganizationId],
-    organization: OrganizationId,
-    detail: &str,
-) -> Stop {
-    let problem = Problem::field("/organization_id", detail);
-    if path.is_empty() {
-        return problem.into();
-    }
-    let why = json!({ "reason": "another organization" });
-    let target = Target::Organization(organization);
-    Stop::refused(problem, refusal_event(&acting.caller, target, why))
 }
 
 async fn list(call: Call) -> Result<Answer<Page<MemberOutput>>, Problem> {

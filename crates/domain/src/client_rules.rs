@@ -183,16 +183,8 @@ pub fn check(settings: &ClientSettings) -> Vec<SettingsFault> {
     if is_public && !settings.require_pkce {
         faults.push(("require_pkce", SettingsError::PublicWithoutPkce));
     }
-    let proves = settings.auth_method != TokenEndpointAuthMethod::None;
-    match settings.client_type {
-        Public if proves => {
-            faults.push(("token_endpoint_auth_method", SettingsError::PublicProves));
-        }
-        Confidential if !proves => faults.push((
-            "token_endpoint_auth_method",
-            SettingsError::ConfidentialUnproved,
-        )),
-        Public | Confidential => {}
+    if let Err(error) = check_auth_method(settings.client_type, settings.auth_method) {
+        faults.push(("token_endpoint_auth_method", error));
     }
     let refreshes = settings.grant_types.contains(&RefreshToken);
     match (refreshes, settings.refresh_token_lifetime) {
@@ -207,6 +199,19 @@ pub fn check(settings: &ClientSettings) -> Vec<SettingsFault> {
         (true, Some(_)) | (false, None) => {}
     }
     faults
+}
+
+/// Whether a client of a type can authenticate so.
+pub const fn check_auth_method(
+    client_type: ClientType,
+    method: TokenEndpointAuthMethod,
+) -> Result<(), SettingsError> {
+    match (client_type, method) {
+        (Public, TokenEndpointAuthMethod::None) => Ok(()),
+        (Public, _) => Err(SettingsError::PublicProves),
+        (Confidential, TokenEndpointAuthMethod::None) => Err(SettingsError::ConfidentialUnproved),
+        (Confidential, _) => Ok(()),
+    }
 }
 
 fn grants_at_fault(settings: &ClientSettings, rules: &ProfileRules) -> Option<SettingsError> {

@@ -63,7 +63,7 @@ fn client_1_a_made_client_shows_every_setting_and_its_secret_once() {
     let scene = Scene::new();
     scene.world.advance(TimeDelta::milliseconds(1_500));
     let body = json!({ "name": "Nightly export", "description": "Exports\norders",
-        "owner_contact": { "name": "Ada", "email": "ada@acme.example" },
+        "profile": "service", "owner_contact": { "name": "Ada", "email": "ada@acme.example" },
         "allowed_scopes": ["grantor:clients.read", "grantor:audit.read", "grantor:clients.read"],
         "require_requested_scopes": false, "access_token_lifetime_seconds": 60,
         "token_endpoint_auth_method": "client_secret_post" });
@@ -82,6 +82,7 @@ fn client_1_a_made_client_shows_every_setting_and_its_secret_once() {
     insta::assert_json_snapshot!(redacted(&json), @r#"
     {
       "access_token_lifetime_seconds": 60,
+      "allowed_ips": [],
       "allowed_scopes": [
         "grantor:audit.read",
         "grantor:clients.read"
@@ -91,15 +92,29 @@ fn client_1_a_made_client_shows_every_setting_and_its_secret_once() {
       "grant_types": [
         "client_credentials"
       ],
+      "homepage": null,
       "id": "(cli)",
+      "last_used_at": null,
+      "live_access_tokens": {
+        "count": 0,
+        "label": "0",
+        "more": false
+      },
+      "logo": null,
+      "my_live_access_tokens": null,
       "name": "Nightly export",
       "organization_id": "(org)",
       "owner_contact": {
         "email": "ada@acme.example",
         "name": "Ada"
       },
+      "owner_id": "(mem)",
       "pauses": [],
+      "post_logout_redirect_uris": [],
       "profile": "service",
+      "redirect_uris": [],
+      "refresh_token_lifetime_seconds": null,
+      "require_pkce": true,
       "require_requested_scopes": false,
       "revision": 1,
       "secret": {
@@ -133,21 +148,36 @@ fn client_11_defaults_are_those_of_the_rules() {
     insta::assert_json_snapshot!(redacted(&scene.call("GET", &path, "").json()), @r#"
     {
       "access_token_lifetime_seconds": 3600,
+      "allowed_ips": [],
       "allowed_scopes": [],
       "created_at": "2025-06-01T12:00:00Z",
       "description": "",
       "grant_types": [
         "client_credentials"
       ],
+      "homepage": null,
       "id": "(cli)",
+      "last_used_at": null,
+      "live_access_tokens": {
+        "count": 0,
+        "label": "0",
+        "more": false
+      },
+      "logo": null,
+      "my_live_access_tokens": null,
       "name": "Subject",
       "organization_id": "(org)",
       "owner_contact": {
         "email": "owner@example.com",
         "name": null
       },
+      "owner_id": "(mem)",
       "pauses": [],
+      "post_logout_redirect_uris": [],
       "profile": "service",
+      "redirect_uris": [],
+      "refresh_token_lifetime_seconds": null,
+      "require_pkce": true,
       "require_requested_scopes": true,
       "revision": 1,
       "secret_updated_at": "2025-06-01T12:00:00Z",

@@ -200,7 +200,7 @@ fn the_same_key_with_another_request_is_refused_and_has_no_effect() {
 fn the_order_of_fields_and_spaces_makes_no_other_request() {
     let scene = Scene::new();
     let one = r#"{"name":"Once","profile": "service", "owner_contact":{"name":"Ada","email":"ada@example.com"}}"#;
-    let same = " {\n \"owner_contact\" : { \"email\":\"ada@example.com\", \"name\" : \"Ada\" },\
+    let same = " {\"profile\":\n \"service\", \"owner_contact\" : { \"email\":\"ada@example.com\", \"name\" : \"Ada\" },\
                 \t\"name\": \"\\u004fnce\"}\r\n";
     let first = send(&scene, "POST", "/clients", &keyed(KEY), one);
     assert_eq!(first.status, 201, "{}", first.body);

@@ -6,6 +6,8 @@ mod authorization;
 mod bad_input_api;
 mod bulk;
 mod canary;
+mod client_kinds;
+mod client_reach;
 mod clients;
 mod concurrency;
 mod conditions;

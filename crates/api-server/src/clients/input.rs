@@ -234,6 +234,12 @@ impl ClientInput {
         );
         let owner = optional(fields, "/owner_id", self.owner_id.as_deref(), str::parse);
         let (profile, client_type, grant_types) = kind?;
+        let auth_method = self
+            .token_endpoint_auth_method
+            .map_or_else(|| default_auth_method(client_type), Into::into);
+        if let Err(error) = client_rules::check_auth_method(client_type, auth_method) {
+            fields.fault("/token_endpoint_auth_method", error);
+        }
         let uris =
             |fields: &mut Fields, field, uris: &[String]| parse_uris(fields, field, uris, profile);
         let redirect_uris = uris(fields, "redirect_uris", &self.redirect_uris);
@@ -254,9 +260,7 @@ impl ClientInput {
                 grant_types,
                 redirect_uris: redirect_uris?,
                 post_logout_redirect_uris: after_logout?,
-                auth_method: self
-                    .token_endpoint_auth_method
-                    .map_or_else(|| default_auth_method(client_type), Into::into),
+                auth_method,
                 require_pkce: self.require_pkce,
                 allowed_scopes: scopes?,
                 require_requested_scopes: self.require_requested_scopes,

@@ -1,109 +1,35 @@
 //! Which roles a member holds, given and taken; and who holds some over an organization.
 
-use chrono::{DateTime, Utc};
 use grantor_domain::audit::{Action, Event, Events, Target};
 use grantor_domain::ids::{MemberId, OrganizationId, RoleAssignmentId};
 use grantor_domain::member::Member;
 use grantor_domain::permission::Permission;
 use grantor_domain::role::{BuiltInRole, HeldRole, HomeTenant, Role, RoleReference};
 use grantor_storage::role_assignments::{self, Assignment, Holder};
-use grantor_storage::{
-    Change, ChangeTx, Reads, StorageError, credential_links, organizations, roles,
-    root_owner as root_owners,
-};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use utoipa::ToSchema;
+use grantor_storage::{Change, credential_links, organizations, root_owner as root_owners};
+use serde_json::json;
 
 use super::authority::home;
-use super::{find, find_for_change, out_of_reach};
+use super::{find, find_for_change};
 use crate::answer::Answer;
 use crate::call::{Acting, Call, Stop};
 use crate::operation::{Operation, Success, Tag};
-use crate::problem::{FieldFault, Problem, ProblemCode};
-use crate::requests::{Fields, Json, ListRules, Place};
+use crate::problem::{Problem, ProblemCode};
+use crate::requests::{Json, ListRules, Place};
+use crate::role_assignments::{
+    AssignmentInput, AssignmentOutput, Assignments, check_over, for_the_log, give, is_of_the_root,
+    role,
+};
 use crate::schemas::Page;
 
 const OF_MEMBER: &str = "/v1/tenants/{tenant}/members/{member}/role-assignments";
 const ONE: &str = "/v1/tenants/{tenant}/members/{member}/role-assignments/{role_assignment}";
 const OVER: &str = "/v1/tenants/{tenant}/organizations/{organization}/role-assignments";
 
-/// A member holds no more roles than this.
-const MOST: usize = 200;
-
 const LIST: &ListRules = &ListRules {
     filters: &[],
     sorts: &[],
 };
-
-/// A role to be given.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = NewRoleAssignment, example = json!({ "role": "admin" }))]
-pub struct AssignmentInput {
-    /// One that every tenant has, by its name, or one of the tenant's own, by its id.
-    #[schema(
-        example = "admin",
-        pattern = "^(owner|admin|developer|support|member|operator|rol_[0-7][0-9a-hjkmnp-tv-z]{25})$"
-    )]
-    role: String,
-    /// Over which organization and all that lies below it; over the root organization unless told otherwise.
-    #[schema(
-        example = "org_01kb2q3r4s5t6v7w8x9y0z1a2b",
-        pattern = "^org_[0-7][0-9a-hjkmnp-tv-z]{25}$"
-    )]
-    organization_id: Option<String>,
-}
-
-/// A role that somebody holds.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = RoleAssignment, example = json!({ "id": "ras_01kb2q3r4s5t6v7w8x9y0z1a2b",
-    "member_id": "mem_01kb2q3r4s5t6v7w8x9y0z1a2b", "client_id": null, "role": "admin",
-    "organization_id": "org_01kb2q3r4s5t6v7w8x9y0z1a2b", "created_at": "2026-01-31T12:00:00Z" }))]
-pub struct AssignmentOutput {
-    /// Its id.
-    #[schema(value_type = String, example = "ras_01kb2q3r4s5t6v7w8x9y0z1a2b")]
-    id: RoleAssignmentId,
-    /// The member who holds it.
-    #[schema(required = true)]
-    member_id: Option<String>,
-    /// The client that holds it, for which it is a service role.
-    #[schema(required = true)]
-    client_id: Option<String>,
-    /// Which role: a name, or the id of one of the tenant's own.
-    #[schema(example = "admin")]
-    role: String,
-    /// Over which organization and all that lies below it.
-    #[schema(example = "org_01kb2q3r4s5t6v7w8x9y0z1a2b")]
-    organization_id: String,
-    /// Since when.
-    created_at: DateTime<Utc>,
-}
-
-impl From<&Assignment> for AssignmentOutput {
-    fn from(assignment: &Assignment) -> Self {
-        let (member, client) = match assignment.holder {
-            Holder::Member(member) => (Some(member.to_string()), None),
-            Holder::Client(client) => (None, Some(client.to_string())),
-        };
-        Self {
-            id: assignment.id,
-            member_id: member,
-            client_id: client,
-            role: assignment.held.role.reference().to_string(),
-            organization_id: assignment.held.organization.to_string(),
-            created_at: assignment.created_at,
-        }
-    }
-}
-
-/// The roles of one member.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = RoleAssignments)]
-pub struct Assignments {
-    /// All of them, in the order in which they were given.
-    items: Vec<AssignmentOutput>,
-}
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -170,63 +96,13 @@ async fn of_member(call: Call) -> Result<Answer<Assignments>, Problem> {
     Answer::ok(&Assignments { items: found })
 }
 
-/// The role that is meant, with what it permits.
-fn role(tx: &mut impl Reads, acting: &Acting, text: &str, is_platform: bool) -> Result<Role, Stop> {
-    let fault = |detail: &str| Stop::from(Problem::field("/role", detail));
-    let reference: RoleReference = text
-        .parse()
-        .map_err(|error| Stop::from(Problem::field("/role", format_args!("{error}"))))?;
-    match reference {
-        RoleReference::BuiltIn(BuiltInRole::Operator) if !is_platform => {
-            Err(fault("is held in the tenant of the operators alone"))
-        }
-        RoleReference::BuiltIn(role) => Ok(Role::BuiltIn(role)),
-        RoleReference::Own(id) => match roles::find(tx, acting.tenant, id)? {
-            Some(role) => Ok(Role::Own {
-                id,
-                permissions: role.settings.permissions,
-            }),
-            None => Err(fault("is no role of this tenant; `GET …/roles` lists them")),
-        },
-    }
-}
-
-/// Demands that the caller may give and take roles there. An organization that is not there is told alike.
-fn check_over(
-    tx: &mut impl Reads,
-    acting: &Acting,
-    organization: OrganizationId,
-) -> Result<(), Stop> {
-    let path = organizations::path(tx, acting.tenant, organization)?;
-    if acting.caller.may_in(Permission::RolesAssign, &path).is_ok() {
-        return Ok(());
-    }
-    let detail = "is no organization over which you may give roles; name one that you see";
-    Err(out_of_reach(acting, &path, organization, detail))
-}
-
-/// Roles that are held over the root organization alone.
-fn is_of_the_root(role: &Role) -> bool {
-    matches!(
-        role,
-        Role::BuiltIn(BuiltInRole::Owner | BuiltInRole::Operator)
-    )
-}
-
 async fn assign(
     call: Call,
     Json(input): Json<AssignmentInput>,
 ) -> Result<Answer<AssignmentOutput>, Problem> {
     let member: MemberId = call.id("member")?;
     let id: RoleAssignmentId = call.api().new_id()?;
-    let mut fields = Fields::default();
-    let organization = input
-        .organization_id
-        .as_deref()
-        .map(|text| fields.parse("/organization_id", text, str::parse::<OrganizationId>));
-    if organization == Some(None) {
-        return Err(fields.into_problem());
-    }
+    let organization = input.organization()?;
     let location = call.address(&format!(
         "/v1/tenants/{}/members/{member}/role-assignments/{id}",
         call.tenant()
@@ -236,7 +112,7 @@ async fn assign(
         let root_owner = root_owners::lock(tx, acting.tenant)?;
         let member = find_for_change(tx, acting, member)?;
         let home = home(tx, acting)?;
-        let organization = organization.flatten().unwrap_or(home.root);
+        let organization = organization.unwrap_or(home.root);
         check_over(tx, acting, organization)?;
         let role = role(tx, acting, &input.role, home.is_platform)?;
         if is_of_the_root(&role) && organization != home.root {
@@ -250,7 +126,7 @@ async fn assign(
         if becomes_root_owner {
             check_first_owner(&member, home)?;
         }
-        give(tx, acting, id, &member, &held)?;
+        give(tx, acting, id, Holder::Member(member.id), &held)?;
         if conveyed.iter().next().is_some() {
             // Whoever was shown a link before would come by it.
             credential_links::revoke_shown(tx, acting.tenant, &[member.id])?;
@@ -288,39 +164,6 @@ fn first_root_owner(acting: &Acting, member: MemberId) -> Event {
     Event::new(acting.tenant, Action::RootOwnerChanged, target)
         .before(json!({ "root_owner_id": null }))
         .after(json!({ "root_owner_id": member }))
-}
-
-fn give(
-    tx: &mut ChangeTx<'_>,
-    acting: &Acting,
-    id: RoleAssignmentId,
-    member: &Member,
-    held: &HeldRole,
-) -> Result<(), Stop> {
-    let holder = Holder::Member(member.id);
-    if role_assignments::of(tx, acting.tenant, holder)?.len() >= MOST {
-        let detail = format!("would be one too many: a member holds at most {MOST} roles");
-        return Err(Problem::field("", detail).into());
-    }
-    match role_assignments::insert(tx, acting.tenant, id, holder, held) {
-        Ok(()) => Ok(()),
-        Err(StorageError::Taken { constraint }) if constraint == "role_assignments_of_members" => {
-            let fault = FieldFault::pointer("/role", "is held by the member there already");
-            Err(Problem::Conflict(fault).into())
-        }
-        // Organization or role went in this very moment.
-        Err(StorageError::Referenced { .. }) => Err(Problem::field(
-            "",
-            "names a role or an organization that is not there any more",
-        )
-        .into()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn for_the_log(assignment: &Assignment) -> Value {
-    json!({ "role_assignment_id": assignment.id, "role": assignment.held.role.reference().to_string(),
-        "organization_id": assignment.held.organization })
 }
 
 async fn unassign(call: Call) -> Result<Answer<()>, Problem> {

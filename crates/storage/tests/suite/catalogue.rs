@@ -174,10 +174,12 @@ fn the_fast_path_reaches_its_tables_alone() {
             "access_tokens: INSERT, SELECT",
             "change_feed: SELECT",
             "changes: SELECT",
+            "clients.allowed_ips: SELECT",
             "clients.allowed_scopes: SELECT",
             "clients.id: SELECT",
             "clients.tenant_id: SELECT",
             "installation: SELECT",
+            "last_uses: INSERT, SELECT, UPDATE",
             "role_assignments.client_id: SELECT",
             "role_assignments.member_id: SELECT",
             "role_assignments.organization_id: SELECT",
@@ -197,7 +199,7 @@ fn the_fast_path_reaches_its_tables_alone() {
 }
 
 #[test]
-fn the_fast_paths_policies_let_it_write_tokens_alone() {
+fn the_fast_paths_policies_let_it_write_tokens_and_last_uses_alone() {
     let mut policies = ask(
         "SELECT tablename || ' for ' || cmd || ' where ' || qual FROM pg_policies \
          WHERE schemaname = 'grantor' AND 'grantor_fast' = ANY (roles)",
@@ -211,6 +213,7 @@ fn the_fast_paths_policies_let_it_write_tokens_alone() {
             "changes for SELECT where true",
             "clients for SELECT where true",
             "installation for SELECT where true",
+            "last_uses for ALL where true",
             "role_assignments for SELECT where true",
             "roles for SELECT where true",
             "suspensions for SELECT where true",

@@ -44,6 +44,13 @@ fn populate(fixture: &Fixture, tenant: &NewTenant, clients: u32) {
          INSERT INTO authenticators (tenant_id, member_id, kind, verifier, created_at, updated_at)
            SELECT tenant_id, id, 'password', 'p1$none', now(), now() FROM members WHERE tenant_id = '{id}';
          INSERT INTO member_words (tenant_id, word, member_id) SELECT tenant_id, 'member', id FROM members WHERE tenant_id = '{id}';
+         UPDATE clients SET owner_id = md5('{id} member 1')::uuid WHERE tenant_id = '{id}';
+         INSERT INTO client_words (tenant_id, word, client_id) SELECT tenant_id, 'client', id FROM clients WHERE tenant_id = '{id}';
+         INSERT INTO client_enablements (tenant_id, client_id, organization_id, created_at)
+           SELECT tenant_id, id, md5('{id} org 1')::uuid, now() FROM clients WHERE tenant_id = '{id}';
+         INSERT INTO rotation_marks (tenant_id, organization_id, marked_at, cause, former_owner)
+           SELECT tenant_id, id, now(), 'owner_left', md5('{id} member 1')::uuid FROM organizations WHERE tenant_id = '{id}';
+         INSERT INTO last_uses (tenant_id, subject_id, used_at) SELECT tenant_id, id, now() FROM clients WHERE tenant_id = '{id}';
          INSERT INTO roles (tenant_id, id, name, description, permissions, created_at, updated_at)
            VALUES ('{id}', '{id}', 'Auditor', '', '{{audit.read}}', now(), now());
          INSERT INTO role_assignments (tenant_id, id, member_id, role, organization_id, created_at)
