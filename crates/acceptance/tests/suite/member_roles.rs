@@ -343,7 +343,7 @@ fn a_member_holds_200_roles_and_no_more() {
         problem["detail"]
             .as_str()
             .unwrap()
-            .contains("at most 200 roles"),
+            .contains("more than 200 roles"),
         "{problem}"
     );
     assert_eq!(held(&acme, &ada).len(), 200);

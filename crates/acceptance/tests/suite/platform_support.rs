@@ -104,7 +104,13 @@ fn role_2_platform_support_sees_the_clients_of_any_tenant() {
     let own = case
         .send(&case.admin, "GET", &path, &Value::Null)
         .expect(200);
-    assert_eq!(listed["items"], own["items"]);
+    // The same, but for what an operator does not see.
+    let mut own = own["items"].clone();
+    for client in own.as_array_mut().unwrap() {
+        assert_eq!(client["live_access_tokens"]["more"], false);
+        client["live_access_tokens"] = Value::Null;
+    }
+    assert_eq!(listed["items"], own);
     let shown = case
         .on_client(&case.support, "GET", "", &Value::Null)
         .expect(200);
