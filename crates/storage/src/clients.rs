@@ -153,8 +153,8 @@ impl ClientRow {
 struct SettingsColumns<'s> {
     name: &'s str,
     description: &'s str,
-    homepage: Option<&'s str>,
-    logo: Option<&'s str>,
+    homepage: Option<String>,
+    logo: Option<String>,
     client_type: &'static str,
     profile: &'static str,
     grant_types: Vec<&'static str>,
@@ -167,7 +167,7 @@ struct SettingsColumns<'s> {
     allowed_ips: Vec<String>,
     access_token_seconds: i32,
     refresh_token_seconds: Option<i32>,
-    owner_name: Option<&'s str>,
+    owner_name: Option<String>,
     owner_email: &'s str,
 }
 
@@ -182,8 +182,8 @@ impl<'s> SettingsColumns<'s> {
         Ok(Self {
             name: settings.name.as_str(),
             description: settings.description.as_str(),
-            homepage: settings.homepage.as_ref().map(WebAddress::as_str),
-            logo: settings.logo.as_ref().map(WebAddress::as_str),
+            homepage: settings.homepage.as_ref().map(ToString::to_string),
+            logo: settings.logo.as_ref().map(ToString::to_string),
             client_type: settings.client_type.as_str(),
             profile: settings.profile.as_str(),
             grant_types: settings
@@ -203,7 +203,7 @@ impl<'s> SettingsColumns<'s> {
                 .refresh_token_lifetime
                 .map(|lifetime| column(lifetime.seconds()))
                 .transpose()?,
-            owner_name: contact.name.as_ref().map(PersonName::as_str),
+            owner_name: contact.name.as_ref().map(ToString::to_string),
             owner_email: contact.email.as_str(),
         })
     }
