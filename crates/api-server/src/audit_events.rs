@@ -237,7 +237,7 @@ async fn list(call: Call) -> Result<Answer<Page<AuditEventOutput>>, Problem> {
         })
         .await?;
     let place = |event: &LoggedEvent| Place::of(event.id.uuid());
-    Answer::ok(&page.page(found, place, AuditEventOutput::from))
+    Answer::ok(&page.page(found, place, AuditEventOutput::from)?)
 }
 
 async fn read(call: Call) -> Result<Answer<AuditEventOutput>, Problem> {

@@ -116,11 +116,13 @@ impl Call {
             sorts: &[],
         };
         let list = format!("{} of {}", self.facts.id, self.tenant());
-        let keyring = self.api().authority.keyring();
-        self.facts
-            .list
-            .unwrap_or(ANY)
-            .read(&self.query, &list, keyring)
+        let authority = &self.api().authority;
+        self.facts.list.unwrap_or(ANY).read(
+            &self.query,
+            &list,
+            authority.keyring(),
+            authority.database().entropy(),
+        )
     }
 
     /// The address of something below the API's base.

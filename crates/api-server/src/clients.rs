@@ -246,7 +246,7 @@ async fn list(call: Call) -> Result<Answer<Page<ClientOutput>>, Problem> {
             Ok(places.zip(shown).collect::<Vec<_>>())
         })
         .await?;
-    Answer::ok(&page.page(found, |(place, _)| place.clone(), |(_, shown)| shown))
+    Answer::ok(&page.page(found, |(place, _)| place.clone(), |(_, shown)| shown)?)
 }
 
 async fn read(call: Call) -> Result<Answer<ClientOutput>, Problem> {

@@ -279,7 +279,7 @@ async fn list(call: Call) -> Result<Answer<Page<MemberOutput>>, Problem> {
                 .collect::<Vec<_>>())
         })
         .await?;
-    Answer::ok(&page.page(found, |(place, _)| place.clone(), |(_, member)| member))
+    Answer::ok(&page.page(found, |(place, _)| place.clone(), |(_, member)| member)?)
 }
 
 fn sought(text: &str) -> Result<Sought, Problem> {

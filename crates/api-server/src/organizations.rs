@@ -263,7 +263,7 @@ async fn list(call: Call) -> Result<Answer<Page<OrganizationOutput>>, Problem> {
         key: (order == OrganizationOrder::Name).then(|| organization.name.to_string()),
         id: organization.id.uuid(),
     };
-    Answer::ok(&page.page(found, place, |organization| sight.show(&organization)))
+    Answer::ok(&page.page(found, place, |organization| sight.show(&organization))?)
 }
 
 async fn read(call: Call) -> Result<Answer<OrganizationOutput>, Problem> {

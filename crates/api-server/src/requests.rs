@@ -2,6 +2,7 @@
 
 mod body;
 mod condition;
+mod cursor;
 mod fields;
 mod idempotency;
 mod list;
@@ -11,8 +12,9 @@ pub mod unique;
 
 pub use body::{BODY_LIMIT, Body, BodyShape, Json, OptionalJson, RawBody, parse_value};
 pub use condition::Condition;
+pub use cursor::Place;
 pub use fields::Fields;
 pub use idempotency::IdempotencyKey;
-pub use list::{Filter, FilterKind, Filters, ListQuery, ListRules, Place};
+pub use list::{Filter, FilterKind, Filters, ListQuery, ListRules};
 pub use patch::{MergePatch, Whole};
 pub use query::Query;

@@ -378,7 +378,7 @@ async fn list(call: Call, kind: ServerKind) -> Result<Answer<Page<ServerOutput>>
             Ok(found)
         })
         .await?;
-    Answer::ok(&page.page(found, place, |server| server))
+    Answer::ok(&page.page(found, place, |server| server)?)
 }
 
 async fn read(call: Call, kind: ServerKind) -> Result<Answer<ServerOutput>, Problem> {

@@ -234,7 +234,7 @@ async fn list(call: Call) -> Result<Answer<Page<RoleOutput>>, Problem> {
         })
         .await?;
     let place = |(place, _): &(Uuid, RoleOutput)| Place::of(*place);
-    Answer::ok(&page.page(found, place, |(_, role)| role))
+    Answer::ok(&page.page(found, place, |(_, role)| role)?)
 }
 
 async fn read(call: Call) -> Result<Answer<RoleOutput>, Problem> {

@@ -205,7 +205,7 @@ async fn list(call: Call) -> Result<Answer<Page<TenantOutput>>, Problem> {
         key: (order == TenantOrder::Name).then(|| tenant.name.to_string()),
         id: tenant.id.uuid(),
     };
-    Answer::ok(&page.page(found, place, |tenant| TenantOutput::from(&tenant)))
+    Answer::ok(&page.page(found, place, |tenant| TenantOutput::from(&tenant))?)
 }
 
 async fn read(call: Call) -> Result<Answer<TenantOutput>, Problem> {

@@ -218,5 +218,5 @@ async fn over(call: Call) -> Result<Answer<Page<AssignmentOutput>>, Problem> {
         })
         .await?;
     let place = |assignment: &Assignment| Place::of(assignment.id.uuid());
-    Answer::ok(&page.page(found, place, |assignment| (&assignment).into()))
+    Answer::ok(&page.page(found, place, |assignment| (&assignment).into())?)
 }

@@ -133,5 +133,5 @@ async fn list(call: Call) -> Result<Answer<Page<CatalogueScope>>, Problem> {
         key: Some(scope.scope.clone()),
         id: Uuid::nil(),
     };
-    Answer::ok(&page.page(found, place, |scope| scope))
+    Answer::ok(&page.page(found, place, |scope| scope)?)
 }
