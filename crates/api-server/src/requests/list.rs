@@ -224,6 +224,18 @@ impl ListQuery {
     /// Cuts a list that was read with one item too many, and writes the cursor for what follows.
     pub fn page<T, U>(
         &self,
+        found: Vec<T>,
+        place: impl Fn(&T) -> Place,
+        shape: impl Fn(T) -> U,
+    ) -> Result<Page<U>, Problem> {
+        self.page_up_to(None, found, place, shape)
+    }
+
+    /// The same of a list that was looked for no further than a place, though more may follow there: the page may be
+    /// short, even empty, and have a cursor all the same.
+    pub fn page_up_to<T, U>(
+        &self,
+        stopped_at: Option<Place>,
         mut found: Vec<T>,
         place: impl Fn(&T) -> Place,
         shape: impl Fn(T) -> U,
@@ -231,11 +243,12 @@ impl ListQuery {
         let limit = usize::try_from(self.limit).unwrap_or(0);
         let more = found.len() > limit;
         found.truncate(limit);
-        let next_cursor = found
-            .last()
-            .filter(|_| more)
-            .map(|last| self.cursors.write(&place(last)))
-            .transpose()?;
+        let next = if more {
+            found.last().map(place)
+        } else {
+            stopped_at
+        };
+        let next_cursor = next.map(|next| self.cursors.write(&next)).transpose()?;
         Ok(Page {
             items: found.into_iter().map(shape).collect(),
             next_cursor,
@@ -332,6 +345,22 @@ mod tests {
         assert!(page(vec![1, 2, 3]).next_cursor.is_none());
         assert!(page(vec![1, 2, 3, 4]).next_cursor.is_some());
         assert!(page(vec![]).items.is_empty());
+    }
+
+    #[test]
+    fn a_page_is_short_and_has_a_next_one_where_looking_stopped() {
+        let keys = keys();
+        let list = read(&keys, "clients", &[("limit", "2")]).unwrap();
+        let next = |found: Vec<u128>| {
+            let page = list.page_up_to(Some(place(&9)), found, place, |id| id);
+            let page = page.unwrap();
+            let cursor = page.next_cursor.unwrap();
+            let next = read(&keys, "clients", &[("cursor", &cursor)]).unwrap();
+            (page.items, next.after_id().unwrap().as_u128())
+        };
+        assert_eq!(next(vec![]), (vec![], 9));
+        assert_eq!(next(vec![1, 2]), (vec![1, 2], 9));
+        assert_eq!(next(vec![1, 2, 3]), (vec![1, 2], 2), "what was cut follows");
     }
 
     #[test]
