@@ -9,11 +9,11 @@ mod shapes;
 mod state;
 
 use grantor_domain::audit::{Action, Event, Target};
-use grantor_domain::ids::{MemberId, OrganizationId};
+use grantor_domain::ids::{MemberId, OrganizationId, TenantId};
 use grantor_domain::member::{Member, MemberStatus};
 use grantor_domain::permission::Permission;
 use grantor_domain::search::Sought;
-use grantor_storage::member_search::{self, MemberFilter, MemberOrder};
+use grantor_storage::member_search::{self, MemberFilter, MemberOrder, Part};
 use grantor_storage::{
     Change, ChangeTx, Reads, StorageError, authenticators, credential_links, members,
     organizations, root_owner as root_owners,
@@ -58,7 +58,8 @@ const LIST: &ListRules = &ListRules {
             name: "q",
             kind: FilterKind::Text(100),
             about: "Only members of whose name or address words begin so, each of several. Then the order is that of \
-                    these words, and `sort` can't be given.",
+                    these words, and `sort` can't be given. By several words that many have each and few together, pages \
+                    may be short: go on until `next_cursor` is `null`.",
             example: "coll",
         },
     ],
@@ -224,7 +225,7 @@ async fn list(call: Call) -> Result<Answer<Page<MemberOutput>>, Problem> {
         _ => MemberOrder::Made,
     };
     let (after, descending, fetch) = (page.after.clone(), page.descending, page.fetch());
-    let found = call
+    let (shown, stopped_at) = call
         .read(move |tx, acting| {
             let visible = acting.visible(tx)?;
             let filter = MemberFilter {
@@ -238,48 +239,86 @@ async fn list(call: Call) -> Result<Answer<Page<MemberOutput>>, Problem> {
                 status,
                 email,
             };
-            let after = after.map(|place| (place.key, MemberId::from_uuid(place.id)));
-            let found: Vec<(Option<String>, Member)> = match &sought {
-                Some(sought) => {
-                    let after = after.and_then(|(word, id)| Some((word?, id)));
-                    member_search::search(tx, acting.tenant, sought, &filter, after, fetch)?
-                        .into_iter()
-                        .map(|(word, member)| (Some(word), member))
-                        .collect()
-                }
-                None => member_search::list(
-                    tx,
-                    acting.tenant,
-                    &filter,
-                    order,
-                    descending,
-                    after,
-                    fetch,
-                )?
-                .into_iter()
-                .map(|member| (key_of(order, &member), member))
-                .collect(),
+            let order = (order, descending);
+            let part = match &sought {
+                Some(sought) => found(tx, acting.tenant, sought, &filter, after, fetch)?,
+                None => listed(tx, acting.tenant, &filter, order, after, fetch)?,
             };
             let root_owner = root_owners::find(tx, acting.tenant)?;
-            let ids = found.iter().map(|(_, member)| member.id);
+            let ids = part.found.iter().map(|(_, member)| member.id);
             let with_password = authenticators::with_password(tx, acting.tenant, ids)?;
-            Ok(found
+            let shown: Vec<_> = part
+                .found
                 .into_iter()
-                .map(|(key, member)| {
-                    let place = Place {
-                        key,
-                        id: member.id.uuid(),
-                    };
+                .map(|(place, member)| {
                     let standing = Standing {
                         is_root_owner: root_owner == Some(member.id),
                         has_password: with_password.contains(&member.id),
                     };
                     (place, MemberOutput::of(&member, standing))
                 })
-                .collect::<Vec<_>>())
+                .collect();
+            Ok((shown, part.stopped_at))
         })
         .await?;
-    Answer::ok(&page.page(found, |(place, _)| place.clone(), |(_, member)| member)?)
+    Answer::ok(&page.page_up_to(
+        stopped_at,
+        shown,
+        |(place, _)| place.clone(),
+        |(_, member)| member,
+    )?)
+}
+
+/// Members with their places.
+type Found = Part<(Place, Member), Place>;
+
+/// Those of whom words begin so.
+fn found(
+    tx: &mut impl Reads,
+    tenant: TenantId,
+    sought: &Sought,
+    filter: &MemberFilter,
+    after: Option<Place>,
+    fetch: i64,
+) -> Result<Found, StorageError> {
+    let place = |word: String, id: MemberId| Place {
+        key: Some(word),
+        id: id.uuid(),
+    };
+    let after = after.and_then(|place| Some((place.key?, MemberId::from_uuid(place.id))));
+    let part = member_search::search(tx, tenant, sought, filter, after, fetch)?;
+    Ok(Part {
+        found: part
+            .found
+            .into_iter()
+            .map(|(word, member)| (place(word, member.id), member))
+            .collect(),
+        stopped_at: part.stopped_at.map(|(word, id)| place(word, id)),
+    })
+}
+
+/// All, in an order.
+fn listed(
+    tx: &mut impl Reads,
+    tenant: TenantId,
+    filter: &MemberFilter,
+    (order, descending): (MemberOrder, bool),
+    after: Option<Place>,
+    fetch: i64,
+) -> Result<Found, StorageError> {
+    let after = after.map(|place| (place.key, MemberId::from_uuid(place.id)));
+    let members = member_search::list(tx, tenant, filter, order, descending, after, fetch)?;
+    let placed = members.into_iter().map(|member| {
+        let place = Place {
+            key: key_of(order, &member),
+            id: member.id.uuid(),
+        };
+        (place, member)
+    });
+    Ok(Part {
+        found: placed.collect(),
+        stopped_at: None,
+    })
 }
 
 fn sought(text: &str) -> Result<Sought, Problem> {

@@ -144,7 +144,7 @@ fn patch_within(property: &mut Map<String, Value>, schemas: &mut Map<String, Val
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
-    /// What to send as `cursor` for the next page.
+    /// What to send as `cursor` for the next page, if there is one.
     pub next_cursor: Option<String>,
 }
 
@@ -154,10 +154,11 @@ impl<T: ToSchema> PartialSchema for Page<T> {
         let cursor = ObjectBuilder::new()
             .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
             .description(Some(
-                "What to send as `cursor` for the next page; `null` on the last one.",
+                "What to send as `cursor` for the next page. Only `null` says that this is the last one: a page may be \
+                 short, even empty, though more follows.",
             ));
         ObjectBuilder::new()
-            .description(Some("One page of a list."))
+            .description(Some("One page of a list, with at most `limit` items."))
             .property(
                 "items",
                 ArrayBuilder::new().items(Ref::from_schema_name(T::name())),

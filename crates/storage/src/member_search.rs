@@ -1,7 +1,7 @@
 //! Lists of members: in some order, narrowed, or found by how words of theirs begin.
 //!
-//! How long a page takes hangs on the page, not on how many members there are. Where it can't, what it hangs on is
-//! said with the function.
+//! How long a page takes hangs on the page, not on how many members there are. Where few of many would have to be picked
+//! out, a bounded number is looked at, and the page may be short.
 
 mod list;
 mod merged;
@@ -22,7 +22,7 @@ use crate::suspensions::SuspensionRow;
 use crate::transaction::Reads;
 
 pub use self::list::list;
-pub use self::words::search;
+pub use self::words::{AtWord, search};
 
 /// In which order members are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +74,16 @@ impl MemberFilter {
     fn email_key(&self) -> Option<String> {
         self.email.as_deref().map(EmailAddress::key_of)
     }
+}
+
+/// Part of a list that is looked for among many.
+#[derive(Debug)]
+pub struct Part<T, P> {
+    /// What was found, in the order of the list.
+    pub found: Vec<T>,
+    /// The place of the last that was looked at, if looking stopped there before as many were found as were asked for.
+    /// The list goes on from it.
+    pub stopped_at: Option<P>,
 }
 
 /// Reads those of these members that are there.

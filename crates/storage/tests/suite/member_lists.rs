@@ -1,12 +1,12 @@
 //! Lists of members: whatever the order and whatever they are narrowed by, each member comes once and pages meet; and
 //! the search finds what a look at every member would find.
 
-use grantor_domain::ids::{MemberId, OrganizationId};
+use grantor_domain::ids::OrganizationId;
 use grantor_domain::member::{Member, MemberStatus};
 use grantor_domain::search::Sought;
 use grantor_domain::tenant::NewTenant;
 use grantor_storage::Scope;
-use grantor_storage::member_search::{self, MemberFilter, MemberOrder};
+use grantor_storage::member_search::{self, AtWord, MemberFilter, MemberOrder, Part};
 use uuid::Uuid;
 
 use crate::support::{Fixture, texts, wait_for};
@@ -182,15 +182,46 @@ fn search(
     fixture: &Fixture,
     text: &str,
     filter: &MemberFilter,
-    after: Option<(String, MemberId)>,
+    after: Option<AtWord>,
     size: i64,
-) -> Vec<(String, Member)> {
+) -> Part<(String, Member), AtWord> {
     let (tenant, filter) = (fixture.home.id, filter.clone());
     let sought = Sought::parse(text).unwrap();
     let read = fixture.database.read(Scope::Tenant(tenant), move |tx| {
         member_search::search(tx, tenant, &sought, &filter, after, size)
     });
     wait_for(read).unwrap()
+}
+
+/// Goes on from where each page ends until one says that nothing follows; tells what was found, and how many pages.
+fn searched(
+    fixture: &Fixture,
+    text: &str,
+    filter: &MemberFilter,
+    size: i64,
+) -> (Vec<String>, usize) {
+    let (mut found, mut pages, mut after) = (Vec::new(), 0, None);
+    loop {
+        let part = search(fixture, text, filter, after.clone(), size);
+        pages += 1;
+        let full = i64::try_from(part.found.len()).unwrap() == size;
+        assert!(!(full && part.stopped_at.is_some()), "{text} {filter:?}");
+        let last = part.found.last();
+        let next = match last.map(|(word, member)| (word.clone(), member.id)) {
+            Some(last) if full => Some(last),
+            _ => part.stopped_at,
+        };
+        found.extend(
+            part.found
+                .iter()
+                .map(|(word, member)| format!("{word} {}", member.id.uuid())),
+        );
+        if next.is_none() {
+            return (found, pages);
+        }
+        assert!(next > after, "{text} {filter:?}");
+        after = next;
+    }
 }
 
 /// What a look at every member finds, in the order of the words.
@@ -235,29 +266,57 @@ fn a_search_finds_what_a_look_at_every_member_finds() {
     ] {
         for filter in filters().into_iter().step_by(2) {
             let wanted = found_by_looking(&fixture, text, &filter);
-            let told = |found: &[(String, Member)]| -> Vec<String> {
-                found
-                    .iter()
-                    .map(|(word, member)| format!("{word} {}", member.id.uuid()))
-                    .collect()
-            };
-            let first = search(&fixture, text, &filter, None, 40);
-            assert_eq!(
-                told(&first),
-                wanted[..wanted.len().min(40)],
-                "{text} {filter:?}"
-            );
-            let Some((word, member)) = first.last() else {
-                continue;
-            };
-            let second = search(
-                &fixture,
-                text,
-                &filter,
-                Some((word.clone(), member.id)),
-                5_000,
-            );
-            assert_eq!(told(&second), wanted[first.len()..], "{text} {filter:?}");
+            for size in [40, 1_000] {
+                let (found, _) = searched(&fixture, text, &filter, size);
+                assert_eq!(found, wanted, "{text} {size} {filter:?}");
+            }
         }
     }
+}
+
+/// How many words a search looks at before it stops.
+const LOOKS: i64 = 2_000;
+
+#[test]
+fn a_search_for_what_many_have_each_and_few_together_stops_after_so_many_looks_and_goes_on_there() {
+    let fixture = Fixture::new();
+    let home = fixture.home.id.uuid();
+    fill(&fixture, &fixture.home, 7_000);
+    // Of those of the north, some are of the south besides: one early, the others late.
+    fixture.superuser_runs(&format!(
+        "INSERT INTO member_words (tenant_id, word, member_id) SELECT '{home}', 'south', id FROM members \
+         WHERE tenant_id = '{home}' AND email IN ('P20@north.example.com', 'P6800@north.example.com', 'P6802@north.example.com')"
+    ));
+    let everyone = MemberFilter::default();
+    let active = MemberFilter {
+        status: Some(MemberStatus::Active),
+        ..MemberFilter::default()
+    };
+    for (text, filter, wanted, pages) in [
+        ("north south", &everyone, 3, 2),
+        ("north south", &active, 1, 2),
+        ("example north south", &everyone, 3, 4),
+        // Each member with two words that begin so, of which the second counts for nothing.
+        ("p north south", &everyone, 3, 2),
+    ] {
+        assert_eq!(found_by_looking(&fixture, text, filter).len(), wanted);
+        for size in [2, 51] {
+            let (found, turned) = searched(&fixture, text, filter, size);
+            assert_eq!(
+                found,
+                found_by_looking(&fixture, text, filter),
+                "{text} {size}"
+            );
+            assert!(turned >= pages, "{text} {size}: {turned}");
+        }
+    }
+
+    let first = search(&fixture, "north south", &active, None, 51);
+    let (word, id) = first.stopped_at.unwrap();
+    assert_eq!((first.found.len(), word.as_str()), (0, "north"));
+    let passed = format!(
+        "SELECT count(*) FROM member_words WHERE tenant_id = '{home}' AND word = 'north' AND member_id <= '{}'",
+        id.uuid()
+    );
+    assert_eq!(fixture.number(&passed), LOOKS);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 use serde_json::Value;
 
-use super::acme::{Acme, NO_ORGANIZATION, encoded, of};
+use super::acme::{Acme, NO_ORGANIZATION, encoded, of, organization_uuid};
 use crate::operations::expect_problem;
 
 /// Walks a list by pages; tells the names, and that nobody came twice.
@@ -167,6 +167,29 @@ fn members_are_found_by_how_their_words_begin_and_each_is_listed_once() {
     let narrowed = format!("&q=be&email={}", encoded("BERG@acme.example"));
     assert_eq!(names(&acme, &narrowed), "Anton Berg");
     assert_eq!(names(&acme, "&q=be&status=disabled"), "");
+}
+
+#[test]
+fn a_page_of_a_search_may_be_empty_and_have_a_cursor_that_leads_to_what_is_found() {
+    let acme = Acme::new();
+    acme.member_in(&acme.root, "South Coast", "north@acme.example");
+    // Many of the north and as many of the south, all made before the one who is of both.
+    acme.sql(&format!(
+        "INSERT INTO members (tenant_id, id, organization_id, name, email, created_at, updated_at) \
+         SELECT '{tenant}', lpad(to_hex(n), 32, '0')::uuid, '{root}', 'Many', n || '@acme.example', now(), now() \
+         FROM generate_series(1, 4200) AS n; \
+         INSERT INTO member_words (tenant_id, word, member_id) \
+         SELECT tenant_id, CASE WHEN id::text ~ '[02468ace]$' THEN 'north' ELSE 'south' END, id FROM members WHERE name = 'Many'",
+        tenant = acme.tenant_uuid(),
+        root = organization_uuid(&acme.root),
+    ));
+    let first = acme.get("/members?q=north+south&limit=2");
+    assert_eq!(first["items"], Value::Array(Vec::new()));
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = acme.get(&format!("/members?q=north+south&limit=2&cursor={cursor}"));
+    assert_eq!(second["items"][0]["name"], "South Coast");
+    assert_eq!(second["next_cursor"], Value::Null);
+    assert_eq!(names(&acme, "&q=north+south"), "South Coast");
 }
 
 #[test]
