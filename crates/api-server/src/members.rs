@@ -9,11 +9,11 @@ mod shapes;
 mod state;
 
 use grantor_domain::audit::{Action, Event, Target};
-use grantor_domain::ids::{MemberId, OrganizationId, TenantId};
+use grantor_domain::ids::{MemberId, OrganizationId};
 use grantor_domain::member::{Member, MemberStatus};
 use grantor_domain::permission::Permission;
 use grantor_domain::search::Sought;
-use grantor_storage::member_search::{self, MemberFilter, MemberOrder, Part};
+use grantor_storage::member_search::{self, MemberFilter, MemberOrder};
 use grantor_storage::{
     Change, ChangeTx, Reads, StorageError, authenticators, credential_links, members,
     organizations, root_owner as root_owners,
@@ -27,7 +27,7 @@ use crate::call::{Acting, Call, Stop};
 use crate::operation::{Operation, Success, Tag};
 use crate::organizations::check_brings_nothing;
 use crate::problem::{FieldFault, Problem, ProblemCode};
-use crate::requests::{Filter, FilterKind, Json, ListRules, MergePatch, Place, Whole};
+use crate::requests::{Filter, FilterKind, Json, ListRules, MergePatch, Whole};
 use crate::schemas::Page;
 use crate::words;
 
@@ -224,8 +224,8 @@ async fn list(call: Call) -> Result<Answer<Page<MemberOutput>>, Problem> {
         "email" => MemberOrder::Email,
         _ => MemberOrder::Made,
     };
-    let (after, descending, fetch) = (page.after.clone(), page.descending, page.fetch());
-    let (shown, stopped_at) = call
+    let (after, descending, fetch) = (page.after_place(), page.descending, page.fetch());
+    let part = call
         .read(move |tx, acting| {
             let visible = acting.visible(tx)?;
             let filter = MemberFilter {
@@ -239,98 +239,28 @@ async fn list(call: Call) -> Result<Answer<Page<MemberOutput>>, Problem> {
                 status,
                 email,
             };
-            let order = (order, descending);
+            let tenant = acting.tenant;
             let part = match &sought {
-                Some(sought) => found(tx, acting.tenant, sought, &filter, after, fetch)?,
-                None => listed(tx, acting.tenant, &filter, order, after, fetch)?,
+                Some(sought) => member_search::search(tx, tenant, sought, &filter, after, fetch)?,
+                None => member_search::list(tx, tenant, &filter, order, descending, after, fetch)?,
             };
-            let root_owner = root_owners::find(tx, acting.tenant)?;
+            let root_owner = root_owners::find(tx, tenant)?;
             let ids = part.found.iter().map(|(_, member)| member.id);
-            let with_password = authenticators::with_password(tx, acting.tenant, ids)?;
-            let shown: Vec<_> = part
-                .found
-                .into_iter()
-                .map(|(place, member)| {
-                    let standing = Standing {
-                        is_root_owner: root_owner == Some(member.id),
-                        has_password: with_password.contains(&member.id),
-                    };
-                    (place, MemberOutput::of(&member, standing))
-                })
-                .collect();
-            Ok((shown, part.stopped_at))
+            let with_password = authenticators::with_password(tx, tenant, ids)?;
+            Ok(part.map(|member| {
+                let standing = Standing {
+                    is_root_owner: root_owner == Some(member.id),
+                    has_password: with_password.contains(&member.id),
+                };
+                MemberOutput::of(&member, standing)
+            }))
         })
         .await?;
-    Answer::ok(&page.page_up_to(
-        stopped_at,
-        shown,
-        |(place, _)| place.clone(),
-        |(_, member)| member,
-    )?)
-}
-
-/// Members with their places.
-type Found = Part<(Place, Member), Place>;
-
-/// Those of whom words begin so.
-fn found(
-    tx: &mut impl Reads,
-    tenant: TenantId,
-    sought: &Sought,
-    filter: &MemberFilter,
-    after: Option<Place>,
-    fetch: i64,
-) -> Result<Found, StorageError> {
-    let place = |word: String, id: MemberId| Place {
-        key: Some(word),
-        id: id.uuid(),
-    };
-    let after = after.and_then(|place| Some((place.key?, MemberId::from_uuid(place.id))));
-    let part = member_search::search(tx, tenant, sought, filter, after, fetch)?;
-    Ok(Part {
-        found: part
-            .found
-            .into_iter()
-            .map(|(word, member)| (place(word, member.id), member))
-            .collect(),
-        stopped_at: part.stopped_at.map(|(word, id)| place(word, id)),
-    })
-}
-
-/// All, in an order.
-fn listed(
-    tx: &mut impl Reads,
-    tenant: TenantId,
-    filter: &MemberFilter,
-    (order, descending): (MemberOrder, bool),
-    after: Option<Place>,
-    fetch: i64,
-) -> Result<Found, StorageError> {
-    let after = after.map(|place| (place.key, MemberId::from_uuid(place.id)));
-    let members = member_search::list(tx, tenant, filter, order, descending, after, fetch)?;
-    let placed = members.into_iter().map(|member| {
-        let place = Place {
-            key: key_of(order, &member),
-            id: member.id.uuid(),
-        };
-        (place, member)
-    });
-    Ok(Part {
-        found: placed.collect(),
-        stopped_at: None,
-    })
+    Answer::ok(&page.page_of(part)?)
 }
 
 fn sought(text: &str) -> Result<Sought, Problem> {
     Sought::parse(text).ok_or_else(|| Problem::parameter("q", "must have a letter or a digit"))
-}
-
-fn key_of(order: MemberOrder, member: &Member) -> Option<String> {
-    match order {
-        MemberOrder::Made => None,
-        MemberOrder::Name => Some(member.settings.name.to_string()),
-        MemberOrder::Email => Some(member.settings.email.key()),
-    }
 }
 
 async fn read(call: Call) -> Result<Answer<MemberOutput>, Problem> {

@@ -29,6 +29,7 @@ pub mod installation;
 mod keyset;
 pub mod last_uses;
 mod link;
+pub mod listing;
 pub mod member_search;
 pub mod members;
 pub mod migrate;

@@ -1,28 +1,30 @@
 //! Lists of members: in some order, narrowed, or found by how words of theirs begin.
-//!
-//! How long a page takes hangs on the page, not on how many members there are. Where few of many would have to be picked
-//! out, a bounded number is looked at, and the page may be short.
-
-mod list;
-mod merged;
-mod words;
 
 use std::collections::HashMap;
 
 use diesel::prelude::*;
-use grantor_domain::ids::{MemberId, OrganizationId, TenantId};
+use grantor_domain::ids::{OrganizationId, TenantId};
 use grantor_domain::member::{Member, MemberStatus};
+use grantor_domain::search::Sought;
 use grantor_domain::text::EmailAddress;
 use uuid::Uuid;
 
 use crate::error::StorageError;
+use crate::listing::{self, Asked, Listed, Narrowed, Order, Part, Place, Value};
 use crate::members::MemberRow;
 use crate::schema::{members, suspensions};
 use crate::suspensions::SuspensionRow;
 use crate::transaction::Reads;
 
-pub use self::list::list;
-pub use self::words::{AtWord, search};
+const MEMBERS: &Listed = &Listed {
+    table: "members",
+    words: "member_words",
+    whose: "member_id",
+    states: &[
+        MemberStatus::Active.as_str(),
+        MemberStatus::Disabled.as_str(),
+    ],
+};
 
 /// In which order members are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,43 +49,75 @@ pub struct MemberFilter {
 }
 
 impl MemberFilter {
-    /// The organizations, each once.
-    fn organizations(&self) -> Option<Vec<Uuid>> {
-        let mut ids: Vec<Uuid> = self
-            .organizations
-            .as_ref()?
-            .iter()
-            .map(|id| id.uuid())
-            .collect();
-        ids.sort_unstable();
-        ids.dedup();
-        Some(ids)
-    }
-
-    /// The states that may be met with.
-    fn statuses(&self) -> Vec<&'static str> {
-        match self.status {
-            Some(status) => vec![status.as_str()],
-            None => vec![
-                MemberStatus::Active.as_str(),
-                MemberStatus::Disabled.as_str(),
-            ],
+    fn narrowed(&self) -> Narrowed {
+        Narrowed {
+            organizations: self.organizations.as_deref().map(listing::each_once),
+            status: self.status.map(MemberStatus::as_str),
+            // An address leads first: only one member has it.
+            equal: self
+                .email
+                .iter()
+                .map(|email| ("email_key", Value::Text(EmailAddress::key_of(email))))
+                .collect(),
         }
-    }
-
-    fn email_key(&self) -> Option<String> {
-        self.email.as_deref().map(EmailAddress::key_of)
     }
 }
 
-/// Part of a list that is looked for among many.
-#[derive(Debug)]
-pub struct Part<T, P> {
-    /// What was found, in the order of the list.
-    pub found: Vec<T>,
-    /// The place of the last that was looked at, if looking stopped there before as many were found as were asked for.
-    /// The list goes on from it.
-    pub stopped_at: Option<P>,
+/// Reads up to `limit` members in an order, from after a place in it. Where the order is not that of their
+/// making, the place has the member's name or address.
+///
+/// Among organizations it takes at worst a look into the index for each of them, however many live there.
+pub fn list(
+    tx: &mut impl Reads,
+    tenant: TenantId,
+    filter: &MemberFilter,
+    order: MemberOrder,
+    descending: bool,
+    after: Option<Place>,
+    limit: i64,
+) -> Result<Part<Member>, StorageError> {
+    let asked = Asked {
+        tenant,
+        narrowed: &filter.narrowed(),
+        order: match order {
+            MemberOrder::Made => Order::Made,
+            MemberOrder::Name => Order::By("name"),
+            MemberOrder::Email => Order::By("email_key"),
+        },
+        descending,
+        after,
+        limit,
+    };
+    page(tx, &asked)
+}
+
+/// Reads up to `limit` members of whom words begin as sought, in the order of those words, from after a place. In the
+/// places are the words.
+///
+/// It looks at a bounded number of members, and tells where it stopped.
+pub fn search(
+    tx: &mut impl Reads,
+    tenant: TenantId,
+    sought: &Sought,
+    filter: &MemberFilter,
+    after: Option<Place>,
+    limit: i64,
+) -> Result<Part<Member>, StorageError> {
+    let asked = Asked {
+        tenant,
+        narrowed: &filter.narrowed(),
+        order: Order::Found(sought),
+        descending: false,
+        after,
+        limit,
+    };
+    page(tx, &asked)
+}
+
+fn page(tx: &mut impl Reads, asked: &Asked<'_>) -> Result<Part<Member>, StorageError> {
+    let part = listing::page(tx.connection(), MEMBERS, asked)?;
+    let members = by_ids(tx, asked.tenant, &part.ids())?;
+    Ok(part.with(members))
 }
 
 /// Reads those of these members that are there.
@@ -109,6 +143,3 @@ fn by_ids(
         })
         .collect()
 }
-
-/// A place in an order: the name or the address of a member, where the order is by one, and the id.
-type Place = (Option<String>, MemberId);

@@ -18,6 +18,7 @@ use grantor_test_support::TestDatabase;
 use uuid::Uuid;
 
 use crate::StorageError;
+use crate::listing::Place;
 use crate::member_search::{self, MemberFilter, MemberOrder};
 use crate::role_assignments::{self, Holder};
 use crate::tenants::{self, TenantFilter, TenantOrder};
@@ -51,6 +52,48 @@ impl Instrumentation for Listener {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
         if let InstrumentationEvent::StartQuery { query, .. } = event {
             self.0.lock().unwrap().push(query.to_string());
+        }
+    }
+}
+
+/// A statement, and what was sent with it, as SQL says it.
+#[derive(Debug)]
+struct Heard {
+    sql: String,
+    types: String,
+    values: String,
+}
+
+impl Heard {
+    /// Values come as they are told for people, such as `[0190…, "text", [1, 2]]`.
+    fn new(sql: &str, values: &str) -> Self {
+        let inner = values
+            .trim()
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        let (mut types, mut literals, mut rest) = (Vec::new(), Vec::new(), inner.unwrap());
+        while !rest.is_empty() {
+            let array = rest.starts_with('[');
+            let end = rest.find(if array { "]" } else { ", " });
+            let (value, left) =
+                rest.split_at(end.map_or(rest.len(), |end| end + usize::from(array)));
+            rest = left.strip_prefix(", ").unwrap_or(left);
+            let one = match value {
+                value if value.contains('"') => "text",
+                value if value.contains('-') => "uuid",
+                _ => "bigint",
+            };
+            types.push(format!("{one}{}", if array { "[]" } else { "" }));
+            literals.push(if array {
+                format!("'{{{}}}'", &value[1..value.len() - 1])
+            } else {
+                format!("'{}'", value.trim_matches('"'))
+            });
+        }
+        Self {
+            sql: sql.to_owned(),
+            types: types.join(", "),
+            values: literals.join(", "),
         }
     }
 }
@@ -112,6 +155,17 @@ impl Plans {
         &mut self,
         work: impl FnOnce(&mut ReadTx<'_>) -> Result<T, StorageError>,
     ) -> Vec<String> {
+        self.heard(work)
+            .into_iter()
+            .map(|heard| heard.sql)
+            .collect()
+    }
+
+    /// The same with their values.
+    fn heard<T>(
+        &mut self,
+        work: impl FnOnce(&mut ReadTx<'_>) -> Result<T, StorageError>,
+    ) -> Vec<Heard> {
         self.enter();
         let heard = Arc::new(Mutex::new(Vec::new()));
         self.connection.set_instrumentation(Listener(heard.clone()));
@@ -124,7 +178,10 @@ impl Plans {
         self.connection.batch_execute("ROLLBACK").unwrap();
         let sent = heard.lock().unwrap();
         sent.iter()
-            .filter_map(|query| Some(query.split_once(" -- binds")?.0.trim().to_owned()))
+            .filter_map(|query| {
+                let (sql, values) = query.split_once(" -- binds: ")?;
+                Some(Heard::new(sql.trim(), values))
+            })
             .collect()
     }
 
@@ -155,6 +212,12 @@ impl Plans {
             .into()
     }
 
+    /// Demands the same of a statement with the values that were sent.
+    fn demand_of(&mut self, heard: &Heard, indexes: &[&str], sorts: bool) {
+        let Heard { sql, types, values } = heard;
+        self.demand(sql, (types, values), indexes, sorts);
+    }
+
     /// Demands that a statement goes by these indexes, through no table as a whole and, if so said, without sorting.
     fn demand(&mut self, sql: &str, (types, values): (&str, &str), indexes: &[&str], sorts: bool) {
         for plan in self.explained(sql, types, values) {
@@ -172,13 +235,13 @@ impl Plans {
 }
 
 /// A place in the middle of an order.
-fn place(order: MemberOrder) -> (Option<String>, MemberId) {
+fn place(order: MemberOrder) -> Place {
     let key = match order {
         MemberOrder::Made => None,
         MemberOrder::Name => Some("Name 5".to_owned()),
         MemberOrder::Email => Some("5".to_owned()),
     };
-    (key, MemberId::from_uuid(id_of(2_000)))
+    (key, id_of(2_000))
 }
 
 const ORDERS: [(MemberOrder, &str); 3] = [
@@ -190,6 +253,7 @@ const ORDERS: [(MemberOrder, &str); 3] = [
 #[test]
 fn members_are_listed_by_the_index_of_their_order_and_state() {
     let mut plans = Plans::new();
+    let one = format!("'{}', ARRAY['{}']::uuid[]", id_of(1), id_of(9));
     for (order, suffix) in ORDERS {
         for descending in [false, true] {
             for status in [None, Some(MemberStatus::Disabled)] {
@@ -197,41 +261,22 @@ fn members_are_listed_by_the_index_of_their_order_and_state() {
                     status,
                     ..MemberFilter::default()
                 };
-                let sent = plans.sent(|tx| {
-                    member_search::list(
-                        tx,
-                        tenant(),
-                        &filter,
-                        order,
-                        descending,
-                        Some(place(order)),
-                        51,
-                    )
+                let after = Some(place(order));
+                let sent = plans.heard(|tx| {
+                    member_search::list(tx, tenant(), &filter, order, descending, after, 51)
                 });
-                let [statement] = sent.as_slice() else {
+                let [ids, members] = sent.as_slice() else {
                     panic!("{sent:?}")
                 };
                 let index = match (status, order) {
-                    (Some(_), MemberOrder::Made) => "members_by_status".to_owned(),
                     (Some(_), _) => format!("members_by_status{suffix}"),
                     (None, MemberOrder::Made) => "members_pkey".to_owned(),
                     (None, MemberOrder::Name) => "members_by_name".to_owned(),
                     (None, MemberOrder::Email) => "members_email".to_owned(),
                 };
-                let key = match order {
-                    MemberOrder::Made => "",
-                    MemberOrder::Name => "'Name 5', ",
-                    MemberOrder::Email => "'5', ",
-                };
-                let state = if status.is_some() { "'disabled', " } else { "" };
-                let values = format!("'{}', {state}{key}'{}', 51", id_of(1), id_of(2_000));
                 // By address something is sorted besides, but addresses differ: it has one row each.
-                plans.demand(
-                    statement,
-                    ("", &values),
-                    &[&index],
-                    order == MemberOrder::Email,
-                );
+                plans.demand_of(ids, &[&index], order == MemberOrder::Email);
+                plans.demand(&members.sql, ("", &one), &["members_pkey"], true);
             }
         }
     }
@@ -240,6 +285,7 @@ fn members_are_listed_by_the_index_of_their_order_and_state() {
 #[test]
 fn members_of_many_organizations_are_merged_by_the_index_of_each() {
     let mut plans = Plans::new();
+    let one = format!("'{}', ARRAY['{}']::uuid[]", id_of(1), id_of(9));
     for (order, suffix) in ORDERS {
         for descending in [false, true] {
             for after in [None, Some(place(order))] {
@@ -248,78 +294,71 @@ fn members_of_many_organizations_are_merged_by_the_index_of_each() {
                     organizations: Some(groups()[..16].to_vec()),
                     ..MemberFilter::default()
                 };
-                let sent = plans.sent(|tx| {
+                let sent = plans.heard(|tx| {
                     member_search::list(tx, tenant(), &filter, order, descending, after, 8)
                 });
                 let [heads, rows, members] = sent.as_slice() else {
                     panic!("{sent:?}")
                 };
                 let index = format!("members_by_organization{suffix}");
-                let place = format!("'Name 5', '{}', 8", id_of(2_000));
-                let groups = format!(
-                    "'{}', ARRAY['{}', '{}']::uuid[]",
-                    id_of(1),
-                    id_of(3),
-                    id_of(4)
-                );
-                let types = "uuid, uuid[], text[], text, uuid, bigint";
-                let values = format!("{groups}, ARRAY['active', 'disabled'], {place}");
-                plans.demand(heads, (types, &values), &[&index], true);
-                let types = "uuid, uuid[], text[], text, uuid, bigint, text, uuid";
-                let values = format!("{values}, 'Name 9', '{}'", id_of(3_000));
-                plans.demand(rows, (types, &values), &[&index], true);
-                let values = format!("'{}', ARRAY['{}']::uuid[]", id_of(1), id_of(9));
-                plans.demand(members, ("", &values), &["members_pkey"], true);
+                plans.demand_of(heads, &[&index], true);
+                plans.demand_of(rows, &[&index], true);
+                plans.demand(&members.sql, ("", &one), &["members_pkey"], true);
             }
         }
     }
 }
 
 #[test]
+fn what_is_near_is_found_along_the_index_of_the_order_and_looked_up_by_its_key() {
+    let mut plans = Plans::new();
+    for (order, suffix) in ORDERS {
+        let filter = MemberFilter {
+            organizations: Some(groups()),
+            status: Some(MemberStatus::Disabled),
+            email: None,
+        };
+        let after = Some(place(order));
+        let sent =
+            plans.heard(|tx| member_search::list(tx, tenant(), &filter, order, false, after, 51));
+        let index = format!("members_by_status{suffix}");
+        plans.demand_of(sent.first().unwrap(), &[&index, "members_pkey"], true);
+    }
+}
+
+#[test]
 fn a_search_goes_along_the_index_of_words_and_looks_up_the_rest_by_keys() {
     let mut plans = Plans::new();
-    let filter = MemberFilter {
+    let narrowed = MemberFilter {
         organizations: Some(groups()),
         status: Some(MemberStatus::Disabled),
         email: None,
     };
-    let sought = Sought::parse("example name nobody").unwrap();
-    let sent = plans.sent(|tx| member_search::search(tx, tenant(), &sought, &filter, None, 51));
-    let types =
-        "uuid, text, text, text, uuid, text[], text[], uuid[], text, text, bigint, bigint, uuid[]";
-    let values = |state: &str, few: &str| {
-        format!(
-            "'{}', 'example', 'examplf', 'example', '{}', '{{name}}', '{{namf}}', {state}, NULL, 51, {few}",
-            id_of(1),
-            id_of(2_000)
-        )
-    };
-    let along = sent.first().unwrap();
-    let from_few = sent.iter().find(|sql| sql.contains("unnest($13)")).unwrap();
-    for state in [
-        format!("'{{{}}}', 'disabled'", id_of(5)),
-        "NULL, NULL".to_owned(),
-    ] {
-        // A member is found by one of several indexes, which all have the id.
-        let keys = ["member_words_by_word", "member_words_pkey"];
-        for at_most in ["204", "2000"] {
-            let values = values(&state, &format!("{at_most}, NULL"));
-            plans.demand(along, (types, &values), &keys, true);
+    let one = format!("'{}', ARRAY['{}']::uuid[]", id_of(1), id_of(9));
+    let (by_word, by_key) = ("member_words_by_word", "member_words_pkey");
+    for filter in [narrowed, MemberFilter::default()] {
+        // Few have a word that begins with the last, and these are looked at. All have the others, and so a page is
+        // near.
+        for text in ["example name 5", "example name"] {
+            let sought = Sought::parse(text).unwrap();
+            let sent =
+                plans.heard(|tx| member_search::search(tx, tenant(), &sought, &filter, None, 51));
+            let [along, .., members] = sent.as_slice() else {
+                panic!("{sent:?}")
+            };
+            plans.demand_of(along, &[by_word, by_key], true);
+            plans.demand(&members.sql, ("", &one), &["members_pkey"], true);
+            for statement in &sent {
+                if statement.sql.contains("AS few") {
+                    plans.demand_of(statement, &[by_key], true);
+                } else if statement.sql.starts_with("SELECT member_id") {
+                    plans.demand_of(statement, &[by_word], false);
+                }
+            }
+            let looked_at_few = sent.iter().any(|heard| heard.sql.contains("AS few"));
+            assert_eq!(looked_at_few, text.ends_with('5'));
         }
-        let few = values(&state, &format!("NULL, ARRAY['{}']::uuid[]", id_of(7)));
-        plans.demand(from_few, (types, &few), &keys[1..], true);
     }
-    let with_word = sent
-        .iter()
-        .find(|sql| sql.starts_with("SELECT member_id AS id"))
-        .unwrap();
-    let values = format!("'{}', 'example', 'examplf', 2001", id_of(1));
-    plans.demand(
-        with_word,
-        ("uuid, text, text, bigint", &values),
-        &["member_words_by_word"],
-        false,
-    );
 
     // Where every word is common, the filter is tried: in a tenant with more than are looked at one by one.
     let sought = Sought::parse("example name").unwrap();
@@ -327,22 +366,11 @@ fn a_search_goes_along_the_index_of_words_and_looks_up_the_rest_by_keys() {
         organizations: Some(vec![OrganizationId::from_uuid(id_of(77_777))]),
         ..MemberFilter::default()
     };
-    let sent = plans.sent(|tx| member_search::search(tx, tenant(), &sought, &none, None, 51));
+    let sent = plans.heard(|tx| member_search::search(tx, tenant(), &sought, &none, None, 51));
     let within = sent
         .iter()
-        .find(|sql| sql.starts_with("SELECT within.id"))
-        .unwrap();
-    let values = format!(
-        "'{}', ARRAY['{}']::uuid[], ARRAY['active'], 2001",
-        id_of(1),
-        id_of(3)
-    );
-    plans.demand(
-        within,
-        ("uuid, uuid[], text[], bigint", &values),
-        &["members_by_organization"],
-        false,
-    );
+        .find(|heard| heard.sql.starts_with("SELECT within.id"));
+    plans.demand_of(within.unwrap(), &["members_by_organization"], false);
 }
 
 #[test]

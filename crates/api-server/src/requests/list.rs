@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use grantor_keys::{Entropy, Keyring};
+use grantor_storage::listing::{self, Part};
 use uuid::Uuid;
 
 use super::cursor::{Cursors, Place};
@@ -221,6 +222,11 @@ impl ListQuery {
         self.after.as_ref().map(|place| place.id)
     }
 
+    /// Where the page before ended, as storage says it.
+    pub fn after_place(&self) -> Option<listing::Place> {
+        self.after.clone().map(|Place { key, id }| (key, id))
+    }
+
     /// Cuts a list that was read with one item too many, and writes the cursor for what follows.
     pub fn page<T, U>(
         &self,
@@ -228,29 +234,33 @@ impl ListQuery {
         place: impl Fn(&T) -> Place,
         shape: impl Fn(T) -> U,
     ) -> Result<Page<U>, Problem> {
-        self.page_up_to(None, found, place, shape)
+        let placed = found.into_iter().map(|item| (place(&item), shape(item)));
+        self.cut(placed.collect(), None)
     }
 
-    /// The same of a list that was looked for no further than a place, though more may follow there: the page may be
-    /// short, even empty, and have a cursor all the same.
-    pub fn page_up_to<T, U>(
+    /// The same of part of a list. Where looking stopped though more may follow, the page may be short, even empty, and has
+    /// a cursor all the same.
+    pub fn page_of<T>(&self, part: Part<T>) -> Result<Page<T>, Problem> {
+        let place = |(key, id): listing::Place| Place { key, id };
+        let placed = part.found.into_iter().map(|(at, item)| (place(at), item));
+        self.cut(placed.collect(), part.stopped_at.map(place))
+    }
+
+    fn cut<T>(
         &self,
+        mut placed: Vec<(Place, T)>,
         stopped_at: Option<Place>,
-        mut found: Vec<T>,
-        place: impl Fn(&T) -> Place,
-        shape: impl Fn(T) -> U,
-    ) -> Result<Page<U>, Problem> {
+    ) -> Result<Page<T>, Problem> {
         let limit = usize::try_from(self.limit).unwrap_or(0);
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next = if more {
-            found.last().map(place)
-        } else {
-            stopped_at
+        let more = placed.len() > limit;
+        placed.truncate(limit);
+        let next = match placed.last() {
+            Some((last, _)) if more => Some(last.clone()),
+            _ => stopped_at,
         };
         let next_cursor = next.map(|next| self.cursors.write(&next)).transpose()?;
         Ok(Page {
-            items: found.into_iter().map(shape).collect(),
+            items: placed.into_iter().map(|(_, item)| item).collect(),
             next_cursor,
         })
     }
@@ -352,8 +362,10 @@ mod tests {
         let keys = keys();
         let list = read(&keys, "clients", &[("limit", "2")]).unwrap();
         let next = |found: Vec<u128>| {
-            let page = list.page_up_to(Some(place(&9)), found, place, |id| id);
-            let page = page.unwrap();
+            let at = |id: u128| (None, Uuid::from_u128(id));
+            let found = found.into_iter().map(|id| (at(id), id)).collect();
+            let stopped_at = Some(at(9));
+            let page = list.page_of(Part { found, stopped_at }).unwrap();
             let cursor = page.next_cursor.unwrap();
             let next = read(&keys, "clients", &[("cursor", &cursor)]).unwrap();
             (page.items, next.after_id().unwrap().as_u128())

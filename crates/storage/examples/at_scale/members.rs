@@ -1,6 +1,6 @@
 //! Lists of members and the search for them.
 
-use grantor_domain::ids::{MemberId, OrganizationId};
+use grantor_domain::ids::OrganizationId;
 use grantor_domain::member::MemberStatus;
 use grantor_domain::search::Sought;
 use grantor_storage::member_search::{self, MemberFilter, MemberOrder};
@@ -76,23 +76,20 @@ fn lists() -> Vec<Measured> {
                             email: None,
                         };
                         let half = tenant.members / 2;
-                        let after: Option<(Option<String>, MemberId)> =
-                            middle.then(|| match order {
-                                MemberOrder::Made => (None, tenant.member(half)),
-                                // Amid those who have the same name.
-                                MemberOrder::Name => {
-                                    (Some("Guest".to_owned()), tenant.member(half))
-                                }
-                                MemberOrder::Email => {
-                                    (Some(format!("person{half}@")), tenant.member(half))
-                                }
-                            });
+                        let key = match order {
+                            MemberOrder::Made => None,
+                            // Amid those who have the same name.
+                            MemberOrder::Name => Some("Guest".to_owned()),
+                            MemberOrder::Email => Some(format!("person{half}@")),
+                        };
+                        let after = middle.then(|| (key, tenant.member(half).uuid()));
                         world
                             .read(tenant.id, move |tx| {
                                 member_search::list(
                                     tx, tenant.id, &filter, order, false, after, PAGE,
                                 )
                             })
+                            .found
                             .len()
                     }));
                 }
@@ -110,6 +107,7 @@ fn lists() -> Vec<Measured> {
             .read(tenant.id, move |tx| {
                 member_search::list(tx, tenant.id, &filter, MemberOrder::Name, false, None, PAGE)
             })
+            .found
             .len()
     }));
     all
@@ -155,7 +153,8 @@ fn searches() -> Vec<Measured> {
         let label = format!("members with q={text}, middle");
         all.push(Measured::new(label, move |world, size| {
             let tenant = *world.tenant(size);
-            let after = Some((word.to_owned(), tenant.member(tenant.members / 2)));
+            let half = tenant.member(tenant.members / 2).uuid();
+            let after = Some((Some(word.to_owned()), half));
             let sought = Sought::parse(text).unwrap();
             let everyone = MemberFilter::default();
             world
