@@ -293,6 +293,22 @@ impl Acting {
         }
     }
 
+    /// The same, of these only one that is named, if one is.
+    pub fn visible_among(
+        &self,
+        tx: &mut impl Reads,
+        named: Option<OrganizationId>,
+    ) -> Result<Option<Vec<OrganizationId>>, StorageError> {
+        let visible = self.visible(tx)?;
+        Ok(match (named, visible) {
+            (None, visible) => visible,
+            (Some(named), None) => Some(vec![named]),
+            (Some(named), Some(visible)) => {
+                Some(visible.into_iter().filter(|seen| *seen == named).collect())
+            }
+        })
+    }
+
     /// Demands that the caller holds all of this, each over the same organization or one above it: nobody comes by
     /// more than they have, and nobody gives more (`role_3`).
     pub fn check_holds(&self, tx: &mut impl Reads, held: &HeldPermissions) -> Result<(), Stop> {

@@ -6,6 +6,7 @@ mod create;
 mod enablements;
 mod endpoints;
 mod input;
+mod list;
 pub mod prepared;
 mod profiles;
 mod service_roles;
@@ -14,11 +15,10 @@ mod shapes;
 use std::collections::HashMap;
 
 use grantor_domain::audit::{Action, Event, Target};
-use grantor_domain::client::{Client, ClientStatus, ScopeRefusal, check_allowed_scopes};
+use grantor_domain::client::{Client, ScopeRefusal, check_allowed_scopes};
 use grantor_domain::ids::{ClientId, OrganizationId};
 use grantor_domain::permission::Permission;
 use grantor_protocol::scope::Scopes;
-use grantor_storage::clients::{ClientFilter, ClientOrder};
 use grantor_storage::tokens::LiveTokens;
 use grantor_storage::{
     Change, ChangeTx, Reads, clients, last_uses, organizations, resource_servers, settings,
@@ -31,9 +31,7 @@ use crate::call::{Acting, Call, Stop, confirm, refusal_event};
 use crate::operation::{Operation, QueryParameter, Success, Tag};
 use crate::organizations::check_brings_nothing;
 use crate::problem::{FieldFault, Problem, ProblemCode};
-use crate::requests::{Filter, FilterKind, ListRules, MergePatch, Place, Whole};
-use crate::schemas::Page;
-use crate::words;
+use crate::requests::{MergePatch, Whole};
 
 pub use input::{ClientInput, OwnerContactShape};
 pub use shapes::{ClientOutput, CreatedClient, PauseOutput, for_the_log, pauses};
@@ -41,16 +39,6 @@ use shapes::{LIVE, Live};
 
 const CLIENTS: &str = "/v1/tenants/{tenant}/clients";
 const CLIENT: &str = "/v1/tenants/{tenant}/clients/{client}";
-
-const LIST: &ListRules = &ListRules {
-    filters: &[Filter {
-        name: "status",
-        kind: FilterKind::Words(words::ClientStatus::WORDS),
-        about: "Only clients that are so.",
-        example: "disabled",
-    }],
-    sorts: &["created_at", "name"],
-};
 
 const CONFIRM_NAME: &[QueryParameter] = &[QueryParameter {
     name: "confirm_name",
@@ -63,18 +51,8 @@ const CONFIRM_NAME: &[QueryParameter] = &[QueryParameter {
 /// The operations on clients.
 pub fn operations() -> Vec<Operation> {
     let mut operations = create::operations();
+    operations.extend(list::operations());
     operations.extend([
-        Operation::get("listClients", CLIENTS)
-            .about(
-                Tag::Clients,
-                "List clients",
-                "Those that you may see, each with its live access tokens and its last use.",
-            )
-            .needs(Permission::ClientsRead)
-            .open_to_operators(Permission::PlatformSupport)
-            .lists(LIST)
-            .answers::<Page<ClientOutput>>(Success::Ok)
-            .by(list),
         Operation::get("readClient", CLIENT)
             .about(Tag::Clients, "Read a client", "Every setting, and never a secret.")
             .needs(Permission::ClientsRead)
@@ -215,38 +193,6 @@ fn show(
     client: &Client,
 ) -> Result<Answer<ClientOutput>, Stop> {
     Ok(Answer::ok(&output(tx, acting, client)?)?.tagged(client.revision))
-}
-
-async fn list(call: Call) -> Result<Answer<Page<ClientOutput>>, Problem> {
-    let page = call.page()?;
-    let status = page.filters.text("status").map(|word| match word {
-        "disabled" => ClientStatus::Disabled,
-        _ => ClientStatus::Active,
-    });
-    let order = match page.sort {
-        "name" => ClientOrder::Name,
-        _ => ClientOrder::Made,
-    };
-    let (after, descending, fetch) = (page.after.clone(), page.descending, page.fetch());
-    let found = call
-        .read_in(call.scope(), move |tx, acting| {
-            demand_tenant(tx, acting)?;
-            let filter = ClientFilter {
-                status,
-                organizations: acting.visible(tx)?,
-            };
-            let after = after.map(|place| (place.key, ClientId::from_uuid(place.id)));
-            let found =
-                clients::search(tx, acting.tenant, &filter, order, descending, after, fetch)?;
-            let shown = outputs(tx, acting, &found)?;
-            let places = found.iter().map(|client| Place {
-                key: (order == ClientOrder::Name).then(|| client.settings.name.to_string()),
-                id: client.id.uuid(),
-            });
-            Ok(places.zip(shown).collect::<Vec<_>>())
-        })
-        .await?;
-    Answer::ok(&page.page(found, |(place, _)| place.clone(), |(_, shown)| shown)?)
 }
 
 async fn read(call: Call) -> Result<Answer<ClientOutput>, Problem> {

@@ -12,7 +12,6 @@ use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::ids::{MemberId, OrganizationId};
 use grantor_domain::member::{Member, MemberStatus};
 use grantor_domain::permission::Permission;
-use grantor_domain::search::Sought;
 use grantor_storage::member_search::{self, MemberFilter, MemberOrder};
 use grantor_storage::{
     Change, ChangeTx, Reads, StorageError, authenticators, credential_links, members,
@@ -27,7 +26,7 @@ use crate::call::{Acting, Call, Stop};
 use crate::operation::{Operation, Success, Tag};
 use crate::organizations::check_brings_nothing;
 use crate::problem::{FieldFault, Problem, ProblemCode};
-use crate::requests::{Filter, FilterKind, Json, ListRules, MergePatch, Whole};
+use crate::requests::{Filter, FilterKind, Json, ListRules, MergePatch, Whole, sought};
 use crate::schemas::Page;
 use crate::words;
 
@@ -200,20 +199,8 @@ fn no_home() -> Stop {
 
 async fn list(call: Call) -> Result<Answer<Page<MemberOutput>>, Problem> {
     let page = call.page()?;
-    let sought = page.filters.text("q").map(sought).transpose()?;
-    if sought.is_some() && call.query.get("sort").is_some() {
-        let detail =
-            "can't be given together with `q`: what is found is in the order of the words found";
-        return Err(Problem::parameter("sort", detail));
-    }
-    let organization = page
-        .filters
-        .text("organization_id")
-        .map(|id| {
-            let fault = |error| Problem::parameter("organization_id", error);
-            id.parse::<OrganizationId>().map_err(fault)
-        })
-        .transpose()?;
+    let sought = sought(&page, &call.query)?;
+    let organization: Option<OrganizationId> = page.filters.id("organization_id")?;
     let status = page.filters.text("status").map(|word| match word {
         "disabled" => MemberStatus::Disabled,
         _ => MemberStatus::Active,
@@ -227,15 +214,8 @@ async fn list(call: Call) -> Result<Answer<Page<MemberOutput>>, Problem> {
     let (after, descending, fetch) = (page.after_place(), page.descending, page.fetch());
     let part = call
         .read(move |tx, acting| {
-            let visible = acting.visible(tx)?;
             let filter = MemberFilter {
-                organizations: match (organization, visible) {
-                    (None, visible) => visible,
-                    (Some(one), None) => Some(vec![one]),
-                    (Some(one), Some(visible)) => {
-                        Some(visible.into_iter().filter(|seen| *seen == one).collect())
-                    }
-                },
+                organizations: acting.visible_among(tx, organization)?,
                 status,
                 email,
             };
@@ -257,10 +237,6 @@ async fn list(call: Call) -> Result<Answer<Page<MemberOutput>>, Problem> {
         })
         .await?;
     Answer::ok(&page.page_of(part)?)
-}
-
-fn sought(text: &str) -> Result<Sought, Problem> {
-    Sought::parse(text).ok_or_else(|| Problem::parameter("q", "must have a letter or a digit"))
 }
 
 async fn read(call: Call) -> Result<Answer<MemberOutput>, Problem> {

@@ -15,6 +15,6 @@ pub use condition::Condition;
 pub use cursor::Place;
 pub use fields::Fields;
 pub use idempotency::IdempotencyKey;
-pub use list::{Filter, FilterKind, Filters, ListQuery, ListRules};
+pub use list::{Filter, FilterKind, Filters, ListQuery, ListRules, sought};
 pub use patch::{MergePatch, Whole};
 pub use query::Query;

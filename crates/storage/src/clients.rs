@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use grantor_domain::client::{
-    Client, ClientProfile, ClientSettings, ClientStatus, ClientType, NewClient, OwnerContact,
+    Client, ClientProfile, ClientSettings, ClientType, NewClient, OwnerContact,
 };
 use grantor_domain::ids::{ClientId, MemberId, OrganizationId, TenantId};
 use grantor_domain::ip_rule::{IpRule, IpRules};
@@ -360,82 +360,6 @@ pub fn find_for_change(
     } else {
         Ok(None)
     }
-}
-
-/// In which order clients are listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClientOrder {
-    /// That of their making.
-    Made,
-    /// That of their names, and of their making where these are the same.
-    Name,
-}
-
-/// Which clients are asked for: those that meet all that is given.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ClientFilter {
-    /// In this state.
-    pub status: Option<ClientStatus>,
-    /// Living in one of these organizations; their subtrees are not looked into.
-    pub organizations: Option<Vec<OrganizationId>>,
-}
-
-/// Reads up to `limit` clients that meet a filter, in an order, from after a place in it. In the order of names
-/// the place has the name of its client.
-pub fn search(
-    tx: &mut impl Reads,
-    tenant: TenantId,
-    filter: &ClientFilter,
-    order: ClientOrder,
-    descending: bool,
-    after: Option<(Option<String>, ClientId)>,
-    limit: i64,
-) -> Result<Vec<Client>, StorageError> {
-    let mut query = clients::table
-        .left_join(suspensions::table.on(of_this_client()))
-        .filter(clients::tenant_id.eq(tenant.uuid()))
-        .limit(limit)
-        .select((ClientRow::as_select(), Option::<SuspensionRow>::as_select()))
-        .into_boxed();
-    // As `Suspension::is_suspended` says it.
-    let awake = suspensions::paused_by_tenant_at
-        .is_null()
-        .and(suspensions::paused_by_operator_at.is_null())
-        .and(suspensions::deleted_at.is_null());
-    match filter.status {
-        Some(ClientStatus::Active) => query = query.filter(awake),
-        Some(ClientStatus::Disabled) => query = query.filter(diesel::dsl::not(awake)),
-        None => {}
-    }
-    if let Some(organizations) = &filter.organizations {
-        let ids: Vec<Uuid> = organizations.iter().map(|one| one.uuid()).collect();
-        query = query.filter(clients::organization_id.eq_any(ids));
-    }
-    query = match (order, descending) {
-        (ClientOrder::Made, false) => query.order(clients::id.asc()),
-        (ClientOrder::Made, true) => query.order(clients::id.desc()),
-        (ClientOrder::Name, false) => query.order((clients::name.asc(), clients::id.asc())),
-        (ClientOrder::Name, true) => query.order((clients::name.desc(), clients::id.desc())),
-    };
-    if let Some((name, id)) = after {
-        let (name, id) = (name.unwrap_or_default(), id.uuid());
-        // The first condition is for the index, which does not see through the second.
-        query = match (order, descending) {
-            (ClientOrder::Made, false) => query.filter(clients::id.gt(id)),
-            (ClientOrder::Made, true) => query.filter(clients::id.lt(id)),
-            (ClientOrder::Name, false) => query
-                .filter(clients::name.ge(name.clone()))
-                .filter(clients::name.gt(name).or(clients::id.gt(id))),
-            (ClientOrder::Name, true) => query
-                .filter(clients::name.le(name.clone()))
-                .filter(clients::name.lt(name).or(clients::id.lt(id))),
-        };
-    }
-    query
-        .load::<(ClientRow, Option<SuspensionRow>)>(tx.connection())?
-        .into_iter()
-        .map(|(client, suspension)| client.into_domain(suspension))
-        .collect()
 }
 
 /// Deletes a client for good. Its secrets go with it; its tokens are dead through the mark that stays.

@@ -16,6 +16,7 @@ pub mod audit_events;
 pub mod authenticators;
 pub mod callers;
 pub mod changes;
+pub mod client_search;
 pub mod client_secrets;
 pub mod clients;
 pub mod credential_links;

@@ -6,6 +6,7 @@ mod authorization;
 mod bad_input_api;
 mod bulk;
 mod canary;
+mod client_counts;
 mod client_kinds;
 mod client_reach;
 mod clients;

@@ -54,8 +54,8 @@ fn limit(default: u32) -> Value {
     json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": default })
 }
 
-fn organization(example: &str) -> Value {
-    let (pattern, _) = id_pattern("organization");
+fn id_of(kind: &'static str, example: &str) -> Value {
+    let (pattern, _) = id_pattern(kind);
     json!({ "type": "string", "pattern": pattern, "example": example })
 }
 
@@ -103,7 +103,8 @@ fn in_query(facts: &Facts, all: &mut Vec<Value>) {
             FilterKind::Text(limit) => {
                 json!({ "type": "string", "minLength": 1, "maxLength": limit, "example": filter.example })
             }
-            FilterKind::Organization => organization(filter.example),
+            FilterKind::Organization => id_of("organization", filter.example),
+            FilterKind::Member => id_of("member", filter.example),
             FilterKind::Time => {
                 json!({ "type": "string", "format": "date-time", "example": filter.example })
             }
@@ -120,7 +121,7 @@ fn in_query(facts: &Facts, all: &mut Vec<Value>) {
         let schema = match given.name {
             // How many, wherever it stands.
             "limit" => limit(200),
-            "root" => organization(given.example),
+            "root" => id_of("organization", given.example),
             "depth" => json!({ "type": "integer", "minimum": 1, "maximum": DEEPEST }),
             _ => {
                 json!({ "type": "string", "minLength": 1, "maxLength": given.max_length,

@@ -1,8 +1,11 @@
 //! Lists: how many, from where on, which, and in what order, by declaration.
 
+use std::fmt::Display;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use grantor_domain::search::Sought;
 use grantor_keys::{Entropy, Keyring};
 use grantor_storage::listing::{self, Part};
 use uuid::Uuid;
@@ -47,6 +50,8 @@ pub enum FilterKind {
     Text(usize),
     /// The id of an organization. Whoever uses it parses it.
     Organization,
+    /// The id of a member, likewise.
+    Member,
     /// A time in RFC 3339.
     Time,
 }
@@ -69,6 +74,16 @@ impl Filters {
             FilterValue::Text(text) => Some(text.as_str()),
             FilterValue::Time(_) => None,
         })
+    }
+
+    /// An id of some kind.
+    pub fn id<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>, Problem> {
+        self.text(name)
+            .map(|text| {
+                text.parse()
+                    .map_err(|error| Problem::parameter(name, error))
+            })
+            .transpose()
     }
 
     /// A time.
@@ -101,6 +116,22 @@ pub struct ListQuery {
     /// Whether the order is turned round.
     pub descending: bool,
     cursors: Cursors,
+}
+
+/// The words that are looked for by the filter `q`. What is found is in their order, so no other can be asked for.
+pub fn sought(page: &ListQuery, query: &Query) -> Result<Option<Sought>, Problem> {
+    let Some(text) = page.filters.text("q") else {
+        return Ok(None);
+    };
+    if query.get("sort").is_some() {
+        let detail =
+            "can't be given together with `q`: what is found is in the order of the words found";
+        return Err(Problem::parameter("sort", detail));
+    }
+    let sought = Sought::parse(text);
+    sought
+        .map(Some)
+        .ok_or_else(|| Problem::parameter("q", "must have a letter or a digit"))
 }
 
 impl ListRules {
@@ -188,7 +219,7 @@ impl Filter {
                 Ok(FilterValue::Text(text.to_owned()))
             }
             FilterKind::Words(words) => Err(format!("must be one of {}", words.join(", "))),
-            FilterKind::Organization => Ok(FilterValue::Text(text.to_owned())),
+            FilterKind::Organization | FilterKind::Member => Ok(FilterValue::Text(text.to_owned())),
             FilterKind::Text(limit) => {
                 let fits = !text.is_empty()
                     && text.chars().count() <= limit

@@ -1,10 +1,15 @@
 //! Lists by keyset: whatever the order, each row comes once, and pages meet without a gap. And the tree that
 //! lists are cut out of.
 
-use grantor_domain::client::{Client, ClientSettings, ClientStatus};
-use grantor_domain::ids::{ClientId, OrganizationId, TenantId};
+use std::fmt::Write as _;
+
+use grantor_domain::client::{Client, ClientSettings, ClientStatus, ClientType};
+use grantor_domain::ids::{ClientId, MemberId, OrganizationId, TenantId};
+use grantor_domain::search::Sought;
 use grantor_domain::text::{OrganizationName, PersonName};
-use grantor_storage::clients::{self, ClientFilter, ClientOrder};
+use grantor_storage::client_search::{self, ClientFilter, ClientOrder};
+use grantor_storage::clients;
+use grantor_storage::listing::Place;
 use grantor_storage::{Change, ReadTx, Scope, StorageError, organizations, suspensions};
 use grantor_test_support::builders;
 
@@ -60,18 +65,18 @@ fn paged(
     size: i64,
 ) -> Vec<Client> {
     let mut seen: Vec<Client> = Vec::new();
+    let mut after: Option<Place> = None;
     loop {
-        let after = seen
-            .last()
-            .map(|client| (Some(client.settings.name.as_str().to_owned()), client.id));
         let filter = filter.clone();
-        let page = read(fixture, tenant, move |tx| {
-            clients::search(tx, tenant, &filter, order, descending, after, size)
+        let part = read(fixture, tenant, move |tx| {
+            client_search::list(tx, tenant, &filter, order, descending, after, size)
         });
-        if page.is_empty() {
+        let last = part.found.last().map(|(place, _)| place.clone());
+        seen.extend(part.found.into_iter().map(|(_, client)| client));
+        after = part.stopped_at.or(last);
+        if after.is_none() {
             return seen;
         }
-        seen.extend(page);
     }
 }
 
@@ -128,6 +133,7 @@ fn clients_are_found_by_state_and_organization() {
         let filter = ClientFilter {
             status,
             organizations,
+            ..ClientFilter::default()
         };
         let mut ids: Vec<ClientId> = paged(&fixture, home.id, &filter, ClientOrder::Name, false, 2)
             .into_iter()
@@ -284,4 +290,151 @@ fn a_group_needs_its_parent_and_changes_it() {
         home.root_organization
     ));
     assert_eq!(told, 1);
+}
+
+/// Everything that a filter or a search leads to, by following where each page ends.
+fn all(
+    fixture: &Fixture,
+    tenant: TenantId,
+    filter: &ClientFilter,
+    way: Way,
+    size: i64,
+) -> Vec<ClientId> {
+    let mut seen = Vec::new();
+    let mut after: Option<Place> = None;
+    for _ in 0..10_000 {
+        let filter = filter.clone();
+        let part = read(fixture, tenant, move |tx| match way {
+            Way::Listed(order, descending) => {
+                client_search::list(tx, tenant, &filter, order, descending, after, size)
+            }
+            Way::Found(words) => {
+                let sought = Sought::parse(words).unwrap();
+                client_search::search(tx, tenant, &sought, &filter, after, size)
+            }
+        });
+        let last = part.found.last().map(|(place, _)| place.clone());
+        let full = i64::try_from(part.found.len()).unwrap() == size;
+        seen.extend(part.found.into_iter().map(|(_, client)| client.id));
+        after = part.stopped_at.or(last.filter(|_| full));
+        if after.is_none() {
+            return seen;
+        }
+    }
+    panic!("it has no end");
+}
+
+fn has_word(word: &str) -> String {
+    format!(
+        " AND EXISTS (SELECT FROM client_words AS sought WHERE sought.tenant_id = clients.tenant_id \
+         AND sought.client_id = clients.id AND sought.word = '{word}')"
+    )
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Listed(ClientOrder, bool),
+    Found(&'static str),
+}
+
+#[test]
+fn client_8_whatever_is_combined_each_client_that_meets_it_comes_once_in_order() {
+    let fixture = Fixture::new();
+    let home = fixture.home.clone();
+    let tenant = home.id;
+    let below = group(&fixture, tenant, home.root_organization).unwrap();
+    // 6,000: of each two thousands of what is common, and hardly any of all together.
+    fixture.superuser_runs(&format!(
+        "SET search_path = grantor;
+         INSERT INTO members (tenant_id, id, organization_id, name, email, created_at, updated_at)
+           SELECT '{t}', md5('owner ' || n)::uuid, '{root}', 'Owner', n || '@example.com', now(), now() FROM generate_series(0, 2) AS n;
+         INSERT INTO clients (tenant_id, id, organization_id, kind, name, description, client_type, profile, grant_types,
+             auth_method, allowed_scopes, require_requested_scopes, access_token_seconds, owner_email, owner_id, status, created_at, updated_at)
+           SELECT '{t}', md5('client ' || n)::uuid, CASE WHEN n % 2 = 0 THEN '{root}' ELSE '{below}' END::uuid, 'own',
+             'Client ' || n % 7, '', CASE WHEN n % 3 = 0 THEN 'public' ELSE 'confidential' END, 'web', '{{authorization_code}}',
+             CASE WHEN n % 3 = 0 THEN 'none' ELSE 'client_secret_basic' END, '{{}}', true, 3600, 'o@example.com',
+             md5('owner ' || n % 3)::uuid, CASE WHEN n % 1000 = 0 THEN 'disabled' ELSE 'active' END, now(), now()
+           FROM generate_series(1, 6000) AS n;
+         INSERT INTO suspensions (tenant_id, subject_id, paused_by_tenant_at)
+           SELECT tenant_id, id, now() FROM clients WHERE status = 'disabled';
+         INSERT INTO client_words (tenant_id, word, client_id)
+           SELECT tenant_id, CASE WHEN ascii(left(id::text, 1)) % 2 = 0 THEN 'north' ELSE 'south' END, id FROM clients WHERE tenant_id = '{t}';
+         INSERT INTO client_words (tenant_id, word, client_id)
+           SELECT tenant_id, 'rare', id FROM clients WHERE tenant_id = '{t}' AND name = 'Client 3';
+         ANALYZE clients, client_words",
+        t = tenant.uuid(),
+        root = home.root_organization.uuid(),
+        below = below.uuid(),
+    ));
+    let owner = |n: u32| {
+        let sql = format!("SELECT md5('owner {n}')::uuid::text");
+        let id = texts(&mut fixture.test.superuser(), &sql).pop().unwrap();
+        MemberId::from_uuid(id.parse().unwrap())
+    };
+    let root = home.root_organization;
+    let mut looked_at = 0;
+    for organizations in [
+        None,
+        Some(vec![root]),
+        Some(vec![below, root]),
+        Some(Vec::new()),
+    ] {
+        for status in [None, Some(ClientStatus::Disabled)] {
+            for client_type in [None, Some(ClientType::Public)] {
+                for owned in [None, Some(owner(0)), Some(owner(1))] {
+                    let filter = ClientFilter {
+                        organizations: organizations.clone(),
+                        status,
+                        client_type,
+                        owner: owned,
+                    };
+                    let mut condition = format!("tenant_id = '{}'", tenant.uuid());
+                    if let Some(organizations) = &organizations {
+                        let ids: Vec<String> = organizations
+                            .iter()
+                            .map(|id| id.uuid().to_string())
+                            .collect();
+                        write!(
+                            condition,
+                            " AND organization_id::text = ANY ('{{{}}}')",
+                            ids.join(",")
+                        )
+                        .unwrap();
+                    }
+                    if status.is_some() {
+                        condition.push_str(" AND status = 'disabled'");
+                    }
+                    if client_type.is_some() {
+                        condition.push_str(" AND client_type = 'public'");
+                    }
+                    if let Some(owned) = owned {
+                        write!(condition, " AND owner_id = '{}'", owned.uuid()).unwrap();
+                    }
+                    for (way, order) in [
+                        (Way::Listed(ClientOrder::Made, false), "id"),
+                        (Way::Listed(ClientOrder::Name, true), "name DESC, id DESC"),
+                        // Of one word all are at the same place, and then it is the id that counts.
+                        (Way::Found("north"), "id"),
+                        (Way::Found("rare south"), "id"),
+                    ] {
+                        let words: String = match way {
+                            Way::Listed(..) => String::new(),
+                            Way::Found(words) => words.split(' ').map(has_word).collect(),
+                        };
+                        let sql = format!(
+                            "SELECT id FROM clients WHERE {condition}{words} ORDER BY {order}"
+                        );
+                        let wanted = texts(&mut fixture.test.superuser(), &sql);
+                        let found: Vec<String> = all(&fixture, tenant, &filter, way, 200)
+                            .into_iter()
+                            .map(|id| id.uuid().to_string())
+                            .collect();
+                        assert_eq!(found, wanted, "{way:?} {filter:?}");
+                        looked_at += found.len();
+                    }
+                }
+            }
+        }
+    }
+    assert!(looked_at > 10_000, "the filters leave little: {looked_at}");
 }
