@@ -115,7 +115,13 @@ impl Call {
             filters: &[],
             sorts: &[],
         };
-        let list = format!("{} of {}", self.facts.id, self.tenant());
+        let mut list = format!("{} of {}", self.facts.id, self.tenant());
+        // What lies below one thing is another list than what lies below the next.
+        let below = self.incoming.path.iter();
+        for (_, id) in below.filter(|(name, _)| *name != "tenant") {
+            list.push('/');
+            list.push_str(id);
+        }
         let authority = &self.api().authority;
         self.facts.list.unwrap_or(ANY).read(
             &self.query,

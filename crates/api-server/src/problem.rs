@@ -7,6 +7,7 @@ mod answer;
 mod code;
 
 use std::fmt;
+use std::net::IpAddr;
 
 use grantor_authority::{Failure, Refusal};
 use grantor_domain::permission::Permission;
@@ -66,6 +67,8 @@ pub enum Problem {
     Forbidden(Permission),
     /// The root owner alone, or an operator, may do this.
     NotTheRootOwner,
+    /// The caller's client may not come from this address (`client_13`).
+    AddressNotAllowed(Option<IpAddr>),
     /// There is no such thing, or it is another tenant's: both are told alike.
     NotFound,
     /// The path exists, but not with this method.
@@ -91,6 +94,10 @@ pub enum Problem {
     RootOwner,
     /// It can't go while something hangs on it: what, and the mend.
     NotEmpty(String),
+    /// A public client has no secret, and never will.
+    PublicClient,
+    /// As many secrets of the client are live as may be; how that is mended.
+    TooManySecrets(&'static str),
     /// The tenant of the operators can be neither suspended nor deleted.
     PlatformTenant,
     /// The tenant has as many of these as it may.
@@ -128,6 +135,7 @@ impl Problem {
         match self {
             Self::Unauthenticated(_) => ProblemCode::Unauthenticated,
             Self::Forbidden(_) | Self::NotTheRootOwner => ProblemCode::Forbidden,
+            Self::AddressNotAllowed(_) => ProblemCode::AddressNotAllowed,
             Self::NotFound => ProblemCode::NotFound,
             Self::MethodNotAllowed(_) => ProblemCode::MethodNotAllowed,
             Self::MalformedJson(_) => ProblemCode::MalformedJson,
@@ -139,6 +147,8 @@ impl Problem {
             Self::Conflict(_) => ProblemCode::Conflict,
             Self::RootOwner => ProblemCode::RootOwner,
             Self::NotEmpty(_) => ProblemCode::NotEmpty,
+            Self::PublicClient => ProblemCode::PublicClient,
+            Self::TooManySecrets(_) => ProblemCode::TooManySecrets,
             Self::PlatformTenant => ProblemCode::PlatformTenant,
             Self::QuotaReached { .. } => ProblemCode::QuotaReached,
             Self::PreconditionFailed { .. } => ProblemCode::PreconditionFailed,
@@ -165,6 +175,11 @@ impl Problem {
             Self::NotTheRootOwner => "this is for the root owner alone, through a client that acts for them; an operator \
                 of the installation can hand the root ownership over for one who is gone"
                 .to_owned(),
+            Self::AddressNotAllowed(ip) => format!(
+                "your client may not come{}; send from one of its `allowed_ips`, or have an administrator add this \
+                 address",
+                ip.map_or_else(String::new, |ip| format!(" from {ip}"))
+            ),
             Self::NotFound => {
                 "nothing with this id is visible to you; check the id and the tenant in the path".to_owned()
             }
@@ -184,6 +199,13 @@ impl Problem {
                 the root ownership over first, with `PUT /v1/tenants/{tenant}/root-owner`"
                 .to_owned(),
             Self::NotEmpty(sentence) => sentence.clone(),
+            Self::PublicClient => "this client is public and can't keep a secret; make it confidential first, with \
+                `POST …/change-type`"
+                .to_owned(),
+            Self::TooManySecrets(mend) => format!(
+                "a client has at most {} live secrets, and there is no room for another; {mend}",
+                grantor_domain::client_secret::MOST_LIVE
+            ),
             Self::PlatformTenant => "this is the tenant of the operators, which can be neither suspended nor deleted; \
                 disable what must stop in it"
                 .to_owned(),
@@ -373,7 +395,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_403_has_a_challenge() {
+    fn a_403_for_lack_of_rights_has_a_challenge() {
         let lacking = Problem::Forbidden(Permission::ClientsRead);
         for (problem, names_a_scope) in [(lacking, true), (Problem::NotTheRootOwner, false)] {
             let answer = problem.answer("");

@@ -7,8 +7,9 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 use grantor_domain::audit::{Action, Actor, Event, Origin, Target};
+use grantor_domain::chosen_secret::ChosenSecret;
 use grantor_domain::credential_link::{LinkKey, LinkPurpose};
-use grantor_domain::ids::{CredentialLinkId, MemberId, TenantId};
+use grantor_domain::ids::{ClientId, CredentialLinkId, MemberId, TenantId};
 use grantor_domain::password::{Password, PasswordError, PasswordRules};
 use grantor_domain::settings::{CredentialPage, PasswordMinLength};
 use grantor_keys::{Entropy, EntropyError, LinkToken, PasswordVerifier};
@@ -221,6 +222,19 @@ impl Authority {
         let hashed = self.slow_hash.run(move || {
             PasswordVerifier::hash(password.expose(), member.uuid(), entropy.as_ref())
         });
+        Ok(hashed.await??)
+    }
+
+    /// Hashes a secret that somebody chose for its client, when its turn has come.
+    pub async fn hash_secret(
+        &self,
+        secret: ChosenSecret,
+        client: ClientId,
+    ) -> Result<PasswordVerifier, Failure> {
+        let entropy = self.entropy.clone();
+        let hashed = self
+            .slow_hash
+            .run(move || PasswordVerifier::hash(secret.expose(), client.uuid(), entropy.as_ref()));
         Ok(hashed.await??)
     }
 

@@ -29,11 +29,14 @@ problems![
     "invalid-idempotency-key",
     "unauthenticated",
     "forbidden",
+    "address-not-allowed",
     "not-found",
     "method-not-allowed",
     "conflict",
     "root-owner",
     "not-empty",
+    "public-client",
+    "too-many-secrets",
     "platform-tenant",
     "quota-reached",
     "position-expired",
@@ -107,9 +110,9 @@ mod tests {
     use super::{CODES, INDEX, problem_index, problem_page, served_at, source};
 
     /// The statuses that the codes have.
-    const STATUSES: [u16; 22] = [
-        400, 400, 400, 401, 403, 404, 405, 409, 409, 409, 409, 409, 410, 412, 413, 415, 422, 422,
-        422, 429, 500, 503,
+    const STATUSES: [u16; 25] = [
+        400, 400, 400, 401, 403, 403, 404, 405, 409, 409, 409, 409, 409, 409, 409, 410, 412, 413,
+        415, 422, 422, 422, 429, 500, 503,
     ];
 
     fn sources() -> impl Iterator<Item = (&'static str, u16, &'static str)> {

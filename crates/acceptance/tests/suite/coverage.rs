@@ -336,6 +336,16 @@ impl Scene {
             self.ids.push(("member", member));
             self.ids.push(("role_assignment", assignment));
         }
+        if operation.path.contains("{secret}") {
+            let client = &self.ids[0].1;
+            let path = format!("/v1/tenants/{}/clients/{client}/secrets", self.tenant.id);
+            let headers = [("authorization", self.authorization.as_str())];
+            let made = self
+                .world
+                .http
+                .post_json(&self.world.api(&path), &headers, &json!({}));
+            self.ids.push(("secret", made.text("/secret/id")));
+        }
         if operation.path.contains("{role}") {
             let path = format!("/v1/tenants/{}/roles", self.tenant.id);
             let headers = [("authorization", self.authorization.as_str())];

@@ -1,10 +1,13 @@
 //! A problem of each kind, as the document shows it.
 
+use std::net::IpAddr;
+
 use grantor_domain::permission::Permission;
 use serde_json::{Map, Value, json};
 
 use crate::problem::{FieldFault, Problem};
 use crate::requests::BODY_LIMIT;
+use crate::secrets;
 
 /// A problem of each kind, as it would be answered.
 pub(super) fn examples(base: &str) -> Map<String, Value> {
@@ -19,6 +22,7 @@ pub(super) fn examples(base: &str) -> Map<String, Value> {
         Problem::InvalidIdempotencyKey,
         Problem::no_token(),
         Problem::Forbidden(Permission::ClientsRead),
+        Problem::AddressNotAllowed(Some(IpAddr::from([203, 0, 113, 7]))),
         Problem::NotFound,
         Problem::Conflict(FieldFault::pointer(
             "/key",
@@ -30,6 +34,8 @@ pub(super) fn examples(base: &str) -> Map<String, Value> {
             what: "organizations",
             limit: 1_000,
         },
+        Problem::PublicClient,
+        Problem::TooManySecrets(secrets::REVOKE_ONE),
         Problem::PlatformTenant,
         Problem::PositionExpired,
         Problem::PreconditionFailed {

@@ -81,6 +81,7 @@ pub(super) fn responses(facts: &Facts) -> Map<String, Value> {
 fn codes(facts: &Facts) -> BTreeSet<ProblemCode> {
     let mut codes = BTreeSet::from([
         ProblemCode::Unauthenticated,
+        ProblemCode::AddressNotAllowed,
         ProblemCode::InvalidField,
         ProblemCode::TooLarge,
         ProblemCode::TooManyRequests,

@@ -42,6 +42,8 @@ codes! {
     Unauthenticated = 401 "unauthenticated" "A valid access token is needed";
     /// A permission or its scope is missing.
     Forbidden = 403 "forbidden" "A permission is missing";
+    /// The client may not come from this address.
+    AddressNotAllowed = 403 "address-not-allowed" "The client may not come from this address";
     /// No such thing, or another tenant's.
     NotFound = 404 "not-found" "There is no such thing";
     /// The path has other methods.
@@ -52,6 +54,10 @@ codes! {
     RootOwner = 409 "root-owner" "The root ownership must be handed over first";
     /// Something still lies in it, or rests on it.
     NotEmpty = 409 "not-empty" "Something still hangs on it";
+    /// A public client has no secret.
+    PublicClient = 409 "public-client" "A public client has no secret";
+    /// As many secrets of the client are live as may be.
+    TooManySecrets = 409 "too-many-secrets" "The client has as many secrets as it may";
     /// The tenant of the operators can be neither suspended nor deleted.
     PlatformTenant = 409 "platform-tenant" "The platform tenant stays as it is";
     /// The tenant has as many of these as it may.
