@@ -177,7 +177,8 @@ impl Incoming {
         } else {
             self.api.authority.clone()
         };
-        let caller = check(&authority, &self.token, now).await?;
+        let checked = check(&authority, &self.token, self.ip, now).await?;
+        let (Checked::Admitted(caller) | Checked::FromElsewhere(caller)) = &checked;
         let origin = Origin {
             actor: caller.actor(),
             ip: self.ip,
@@ -185,18 +186,22 @@ impl Incoming {
             request_id: Some(self.request_id.clone()),
         };
         let gate = Gate {
-            caller: &caller,
+            caller,
             origin: &origin,
             // A refusal is urgent to nobody: whoever is refused again and again must not hold up who revokes.
             authority: &self.api.authority,
             now,
         };
+        if let Checked::FromElsewhere(_) = checked {
+            return gate.from_elsewhere(self.ip).await;
+        }
         let named = self
             .path
             .iter()
             .find(|(name, _)| *name == "tenant")
             .map(|(_, value)| value.as_str());
         let tenant = gate.pass(facts, named).await?;
+        let caller = caller.clone();
 
         let body = body?;
         let query = Query::parse(&self.query, facts)?;
@@ -250,14 +255,25 @@ fn essence(incoming: &Incoming, facts: &Facts, query: &Query, body: &RawBody) ->
     .concat()
 }
 
+/// Whose a good token is.
+#[derive(Debug)]
+pub enum Checked {
+    /// Of somebody who comes from where their client may.
+    Admitted(Caller),
+    /// Of somebody who doesn't (`client_13`).
+    FromElsewhere(Caller),
+}
+
 /// Checks a bearer token, in the words of this API.
 pub async fn check(
     authority: &Authority,
     token: &str,
+    ip: Option<IpAddr>,
     now: chrono::DateTime<chrono::Utc>,
-) -> Result<Caller, Problem> {
-    match authority.check_caller(token.to_owned(), now).await? {
-        CallerCheck::Good(caller) => Ok(caller),
+) -> Result<Checked, Problem> {
+    match authority.check_caller(token.to_owned(), ip, now).await? {
+        CallerCheck::Good(caller) => Ok(Checked::Admitted(caller)),
+        CallerCheck::OtherAddress(caller) => Ok(Checked::FromElsewhere(caller)),
         CallerCheck::NotGood => Err(Problem::not_good()),
         CallerCheck::OtherAudience => Err(Problem::bad_token(
             "the access token is not for urn:grantor:api; ask for a scope that begins with grantor:",
@@ -311,6 +327,13 @@ impl Gate<'_> {
                 Reach::Subtrees(_) => self.forbidden(permission).await,
             },
         }
+    }
+
+    /// What the address was stands with the event, as with any.
+    async fn from_elsewhere<T>(&self, ip: Option<IpAddr>) -> Result<T, Problem> {
+        let why = json!({ "reason": "another address" });
+        self.record(why, Target::Client(self.caller.client)).await?;
+        Err(Problem::AddressNotAllowed(ip))
     }
 
     async fn forbidden<T>(&self, permission: Permission) -> Result<T, Problem> {

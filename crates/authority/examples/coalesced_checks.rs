@@ -134,7 +134,7 @@ fn checks(site: &Site, held: &[Held], way: Way) -> usize {
 async fn check(authority: &Authority, held: &Held, way: Way) {
     let Held { token, key } = held.clone();
     match way {
-        Way::Coalesced => match authority.check_caller(token, now()).await {
+        Way::Coalesced => match authority.check_caller(token, None, now()).await {
             Ok(CallerCheck::Good(_)) => {}
             other => panic!("{other:?}"),
         },

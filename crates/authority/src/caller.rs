@@ -1,6 +1,7 @@
 //! Who calls the management API: the token checked, and what its holder may do now.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -22,6 +23,8 @@ pub enum CallerCheck {
     NotGood,
     /// Good, but not for the management API.
     OtherAudience,
+    /// Good, but it came from where its client may not (`client_13`); this is whose it is.
+    OtherAddress(Caller),
 }
 
 impl Authority {
@@ -29,6 +32,7 @@ impl Authority {
     pub async fn check_caller(
         &self,
         token: String,
+        ip: Option<IpAddr>,
         now: DateTime<Utc>,
     ) -> Result<CallerCheck, Failure> {
         let Some(key) = locate(&token) else {
@@ -41,6 +45,7 @@ impl Authority {
             recorded,
             tenant_suspension,
             allowed_now,
+            allowed_ips,
             home,
             roles,
         } = record.as_ref();
@@ -48,8 +53,13 @@ impl Authority {
         let Some(scopes) = good else {
             return Ok(CallerCheck::NotGood);
         };
-        let caller = Caller::identify(&recorded.token, &scopes, *home, roles);
-        Ok(caller.map_or(CallerCheck::OtherAudience, CallerCheck::Good))
+        Ok(
+            match Caller::identify(&recorded.token, &scopes, *home, roles) {
+                None => CallerCheck::OtherAudience,
+                Some(caller) if allowed_ips.admits(ip) => CallerCheck::Good(caller),
+                Some(caller) => CallerCheck::OtherAddress(caller),
+            },
+        )
     }
 }
 

@@ -1,5 +1,7 @@
 //! Introspection (RFC 7662): what a resource server is told of a token.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, Utc};
 use grantor_domain::ids::TenantId;
 use grantor_domain::resource_server::Catalogue;
@@ -9,11 +11,9 @@ use grantor_domain::token::AccessToken;
 use grantor_protocol::scope::Scopes;
 use grantor_storage::callers::TokenKey;
 use grantor_storage::role_assignments::Holder;
-use grantor_storage::{
-    ReadTx, Scope, StorageError, clients, resource_servers, role_assignments, tokens,
-};
+use grantor_storage::{ReadTx, StorageError, clients, resource_servers, role_assignments, tokens};
 
-use crate::authenticate::authenticate_client;
+use crate::authenticate::Claim;
 use crate::check::good_for;
 use crate::locate::locate;
 use crate::{Authority, PresentedCredentials, Refusal};
@@ -68,32 +68,36 @@ impl Authority {
         &self,
         tenant: TenantId,
         credentials: PresentedCredentials,
+        ip: Option<IpAddr>,
         token: String,
         now: DateTime<Utc>,
     ) -> Result<Option<Introspected>, Refusal> {
-        let keyring = self.keyring.clone();
-        self.database
-            .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
-                let who = authenticate_client(tx, &keyring, tenant, &credentials, now)?;
-                let Some(located) = locate(&token) else {
-                    return Ok(None);
-                };
-                let catalogue = resource_servers::catalogue(tx, tenant)?;
-                let good = check_token(tx, &who.tenant, &catalogue, located, &token, now)?;
-                let Some((record, scopes)) = good else {
-                    return Ok(None);
-                };
-                // RFC 7662 §2.2: a resource server that may not ask about this token gets no more than
-                // that it is inactive.
-                if !catalogue.may_introspect(who.client.id, &record.audiences) {
-                    return Ok(None);
-                }
-                Ok(Some(Introspected {
-                    token: record,
-                    scopes,
-                    tenant: who.tenant,
-                }))
-            })
-            .await
+        let claim = Claim {
+            tenant,
+            credentials,
+            ip,
+            now,
+        };
+        self.read_for_client(&self.database, claim, move |tx, who| {
+            let Some(located) = locate(&token) else {
+                return Ok(None);
+            };
+            let catalogue = resource_servers::catalogue(tx, tenant)?;
+            let good = check_token(tx, &who.tenant, &catalogue, located, &token, now)?;
+            let Some((record, scopes)) = good else {
+                return Ok(None);
+            };
+            // RFC 7662 §2.2: a resource server that may not ask about this token gets no more than
+            // that it is inactive.
+            if !catalogue.may_introspect(who.client.id, &record.audiences) {
+                return Ok(None);
+            }
+            Ok(Some(Introspected {
+                token: record,
+                scopes,
+                tenant: who.tenant,
+            }))
+        })
+        .await
     }
 }

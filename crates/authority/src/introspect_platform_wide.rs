@@ -1,6 +1,7 @@
 //! Introspection for platform-wide resource servers: tokens of any tenant, told to clients of the platform tenant.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 use grantor_domain::ids::TenantId;
@@ -8,7 +9,7 @@ use grantor_domain::resource_server::ScopeOwner;
 use grantor_storage::resource_servers::{self, Home};
 use grantor_storage::{ReadTx, Scope, tenants};
 
-use crate::authenticate::authenticate_client;
+use crate::authenticate::Claim;
 use crate::introspect::{Introspected, check_token};
 use crate::locate::locate;
 use crate::{Authority, PresentedCredentials, Refusal};
@@ -24,15 +25,19 @@ impl Authority {
     pub async fn introspect_platform_wide(
         &self,
         credentials: PresentedCredentials,
+        ip: Option<IpAddr>,
         token: String,
         now: DateTime<Utc>,
     ) -> Result<Option<Introspected>, Refusal> {
         let platform = self.platform().await?;
-        let keyring = self.keyring.clone();
+        let claim = Claim {
+            tenant: platform,
+            credentials,
+            ip,
+            now,
+        };
         let own: BTreeSet<String> = self
-            .database
-            .read(Scope::Tenant(platform), move |tx: &mut ReadTx<'_>| {
-                let who = authenticate_client(tx, &keyring, platform, &credentials, now)?;
+            .read_for_client(&self.database, claim, move |tx, who| {
                 let servers = resource_servers::all(tx, Home::platform_wide(platform))?;
                 Ok::<_, Refusal>(
                     servers

@@ -12,9 +12,9 @@ use grantor_protocol::scope::Scopes;
 use grantor_protocol::token::{ACCESS_TOKEN_TYP, AccessTokenClaims, Audience};
 use grantor_storage::signing_keys::{self, StoredSigningKey};
 use grantor_storage::tokens::{self, RestedOn};
-use grantor_storage::{ReadTx, Scope, StorageError, resource_servers};
+use grantor_storage::{StorageError, resource_servers};
 
-use crate::authenticate::{Authenticated, authenticate_client};
+use crate::authenticate::{Authenticated, Claim};
 use crate::{Authority, Failure, PresentedCredentials, Refusal};
 
 /// What a client asks for.
@@ -82,11 +82,14 @@ impl Authority {
             ip,
             user_agent,
         } = request;
-        let keyring = self.keyring.clone();
+        let claim = Claim {
+            tenant,
+            credentials,
+            ip,
+            now,
+        };
         let (who, catalogue, issuance, published) = self
-            .database
-            .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
-                let who = authenticate_client(tx, &keyring, tenant, &credentials, now)?;
+            .read_for_client(&self.database, claim, move |tx, who| {
                 let catalogue = resource_servers::catalogue(tx, tenant)?;
                 let decision = decide_client_credentials(
                     &who.tenant,

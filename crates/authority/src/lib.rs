@@ -3,12 +3,13 @@
 //!
 //! Each question is answered from PostgreSQL, in one transaction or by one conditional write, and never
 //! from a memory that could be wrong: so when a call that revokes or pauses has returned, no replica accepts the
-//! token any more. Who calls the management API is read for many calls at once, never by a read that began
+//! token any more. (That a text goes with a stored verifier never changes, so that alone is remembered.) Who calls the management API is read for many calls at once, never by a read that began
 //! before the call came.
 
 mod authenticate;
 mod caller;
 mod check;
+mod chosen;
 mod coalesce;
 mod credentials;
 mod introspect;
@@ -19,6 +20,7 @@ mod reseal;
 mod revoke;
 mod signing;
 mod slow_hash;
+mod uses;
 
 use std::sync::Arc;
 
@@ -30,6 +32,8 @@ use grantor_storage::{Database, StorageError};
 use thiserror::Error;
 
 use caller::CallerReads;
+use chosen::ChosenSecrets;
+use uses::Uses;
 
 pub use caller::CallerCheck;
 pub use credentials::{NotRedeemed, PreparedLink, Redeemed, Redemption};
@@ -46,6 +50,8 @@ pub struct Authority {
     entropy: Arc<dyn Entropy>,
     callers: CallerReads,
     slow_hash: SlowHash,
+    chosen: ChosenSecrets,
+    uses: Uses,
 }
 
 impl Authority {
@@ -53,20 +59,25 @@ impl Authority {
     pub fn new(database: Database, keyring: Keyring) -> Self {
         let entropy = database.entropy().clone();
         let callers = CallerReads::new(&database);
+        let one_core = SlowHashLimits::for_cores(1);
         Self {
+            chosen: ChosenSecrets::new(keyring.clone(), one_core),
             database,
             keyring,
             entropy,
             callers,
-            slow_hash: SlowHash::new(SlowHashLimits::for_cores(1)),
+            slow_hash: SlowHash::new(one_core),
+            uses: Uses::default(),
         }
     }
 
-    /// The same with so much room for slow hashes; without, there is room as on a machine with one core.
+    /// The same with so much room for slow hashes: of what is set, and of what is proved. Without, there is room as on
+    /// a machine with one core.
     #[must_use]
-    pub fn with_slow_hash(self, limits: SlowHashLimits) -> Self {
+    pub fn with_slow_hash(self, setting: SlowHashLimits, proving: SlowHashLimits) -> Self {
         Self {
-            slow_hash: SlowHash::new(limits),
+            slow_hash: SlowHash::new(setting),
+            chosen: ChosenSecrets::new(self.keyring.clone(), proving),
             ..self
         }
     }
@@ -95,6 +106,12 @@ impl Authority {
     /// Where randomness comes from.
     pub fn entropy(&self) -> &dyn Entropy {
         self.entropy.as_ref()
+    }
+
+    /// Writes when clients and their secrets were used since it was last written. What can't be written now is with the
+    /// next time.
+    pub async fn write_uses(&self) -> Result<(), StorageError> {
+        self.uses.write(&self.database).await
     }
 }
 
@@ -177,10 +194,10 @@ pub enum Failure {
     /// Randomness could not be had.
     #[error(transparent)]
     Entropy(#[from] grantor_keys::EntropyError),
-    /// A password had no turn to be hashed.
+    /// A password or a chosen secret had no turn to be hashed.
     #[error(transparent)]
     NotHashed(#[from] NotHashed),
-    /// A password could not be hashed.
+    /// A password or a chosen secret could not be hashed.
     #[error(transparent)]
     PasswordHash(#[from] grantor_keys::PasswordHashError),
     /// What should have been impossible.

@@ -1,11 +1,13 @@
 //! Revocation (RFC 7009).
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, Utc};
 use grantor_domain::ids::TenantId;
 use grantor_protocol::error::ErrorCode;
-use grantor_storage::{ReadTx, Scope, tokens};
+use grantor_storage::tokens;
 
-use crate::authenticate::authenticate_client;
+use crate::authenticate::Claim;
 use crate::locate::locate;
 use crate::{Authority, PresentedCredentials, Refusal};
 
@@ -16,15 +18,20 @@ impl Authority {
         &self,
         tenant: TenantId,
         credentials: PresentedCredentials,
+        ip: Option<IpAddr>,
         token: String,
         now: DateTime<Utc>,
     ) -> Result<(), Refusal> {
-        let keyring = self.keyring.clone();
+        let claim = Claim {
+            tenant,
+            credentials,
+            ip,
+            now,
+        };
         // Revocation has connections of its own: whatever else is crowded, this goes through.
         let database = self.database.reserved();
-        let own = database
-            .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
-                let who = authenticate_client(tx, &keyring, tenant, &credentials, now)?;
+        let own = self
+            .read_for_client(&database, claim, move |tx, who| {
                 // RFC 7009 §2.2: an invalid token is no error, the purpose is achieved already.
                 let Some(located) = locate(&token).filter(|located| located.tenant == tenant)
                 else {

@@ -1,4 +1,4 @@
-//! A queue for what is made slow on purpose: hashes of passwords.
+//! A queue for what is made slow on purpose: hashes of passwords and of secrets that somebody chose.
 //!
 //! Each takes a core for some 20 ms and 19 MiB, so a flood of them would take all of a machine. So no more run at once
 //! than there are cores, no more wait than are served within a moment, and whoever comes then is told at once to come
@@ -42,13 +42,13 @@ impl SlowHashLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NotHashed {
     /// As many wait as may.
-    #[error("too many passwords wait to be hashed")]
+    #[error("too many passwords or secrets wait to be hashed")]
     Crowded,
     /// The wait for a turn was too long.
-    #[error("a password waited too long to be hashed")]
+    #[error("a password or secret waited too long to be hashed")]
     Late,
     /// It ended without a result.
-    #[error("the hashing of a password broke off")]
+    #[error("the hashing of a password or secret broke off")]
     Broken,
 }
 

@@ -121,6 +121,15 @@ impl ChosenSecret {
         Ok(Self(Zeroizing::new(text.to_owned())))
     }
 
+    /// Whether a text could be one at all, whosever it is: what is none need not be held against a slow hash.
+    pub fn could_be(text: &str) -> bool {
+        (LEAST..=MOST).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_graphic())
+            && !GENERATED_PREFIXES
+                .iter()
+                .any(|prefix| text.starts_with(prefix))
+    }
+
     /// The text, to be hashed.
     pub fn expose(&self) -> &str {
         &self.0

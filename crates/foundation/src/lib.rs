@@ -6,6 +6,7 @@
 
 pub mod program;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::num::NonZero;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ use thiserror::Error;
 
 /// Farther than this the clocks of a server and of PostgreSQL must not be apart.
 const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(2);
+/// How often it is written when clients and their secrets were used.
+const WRITING_INTERVAL: Duration = Duration::from_secs(2);
 /// How often partitions are made ahead and dropped behind.
 const KEEPING_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -153,7 +156,11 @@ impl Foundation {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Ok(Self {
             authority: Authority::new(database, keyring)
-                .with_slow_hash(SlowHashLimits::for_cores(cores)),
+                // Whoever guesses at secrets leaves half of the machine to everybody else.
+                .with_slow_hash(
+                    SlowHashLimits::for_cores(cores),
+                    SlowHashLimits::for_cores(cores / 2),
+                ),
             clock,
         })
     }
@@ -184,6 +191,30 @@ impl Foundation {
                 Ok(())
             }
         });
+    }
+
+    /// Writes when clients and their secrets were used, again and again while something is served, and once more when
+    /// that has ended.
+    pub async fn writing_uses<T>(&self, serving: impl Future<Output = T>) -> T {
+        let served = tokio::select! {
+            served = serving => served,
+            never = self.write_uses_now_and_then() => match never {},
+        };
+        self.write_uses().await;
+        served
+    }
+
+    async fn write_uses_now_and_then(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(WRITING_INTERVAL).await;
+            self.write_uses().await;
+        }
+    }
+
+    async fn write_uses(&self) {
+        if let Err(error) = self.authority.write_uses().await {
+            log::warn!("when clients were last used could not be written: {error}");
+        }
     }
 
     /// Keeps the partitions, again and again, until told to stop. Any number of replicas may do so at once.

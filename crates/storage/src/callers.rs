@@ -12,11 +12,13 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Text, Timestamptz, Uuid as SqlUuid};
 use grantor_domain::ids::{ClientId, OrganizationId, TenantId, TokenId};
+use grantor_domain::ip_rule::IpRules;
 use grantor_domain::role::{HeldRole, HomeTenant};
 use grantor_domain::suspension::Suspension;
 use grantor_protocol::scope::Scopes;
 use uuid::Uuid;
 
+use crate::clients::ip_rules;
 use crate::error::StorageError;
 use crate::role_assignments;
 use crate::schema::{clients, installation, tenants};
@@ -45,6 +47,8 @@ pub struct CallerRecord {
     pub tenant_suspension: Suspension,
     /// The scopes that its client is allowed now; none when the client is gone.
     pub allowed_now: Scopes,
+    /// From where its client may come.
+    pub allowed_ips: IpRules,
     /// How far roles reach in its tenant.
     pub home: HomeTenant,
     /// The roles of whoever acts by it: of the member for whom it was issued, or else of its client.
@@ -82,6 +86,7 @@ type Columns = (
     tenants::is_platform,
     tenants::root_organization_id,
     Nullable<clients::allowed_scopes>,
+    Nullable<clients::allowed_ips>,
 );
 
 #[derive(Queryable)]
@@ -93,6 +98,7 @@ struct CallerRow {
     is_platform: bool,
     root_organization: Uuid,
     allowed_scopes: Option<Vec<String>>,
+    allowed_ips: Option<Vec<String>>,
     member_paused_by_tenant_at: Option<DateTime<Utc>>,
     member_paused_by_operator_at: Option<DateTime<Utc>>,
     member_deleted_at: Option<DateTime<Utc>>,
@@ -133,6 +139,7 @@ impl CallerRow {
             },
             tenant_suspension: self.tenant_suspension.unwrap_or_default().into_domain()?,
             allowed_now: stored::scopes(&self.allowed_scopes.unwrap_or_default())?,
+            allowed_ips: ip_rules(&self.allowed_ips.unwrap_or_default())?,
             home: HomeTenant {
                 root: OrganizationId::from_uuid(self.root_organization),
                 is_platform: self.is_platform,
@@ -162,6 +169,7 @@ impl Asked {
                 tenants::is_platform,
                 tenants::root_organization_id,
                 clients::allowed_scopes.nullable(),
+                clients::allowed_ips.nullable(),
             ),
             tenants: keys.iter().map(|key| key.tenant.uuid()).collect(),
             clients: keys.iter().map(|key| key.client.uuid()).collect(),
@@ -183,6 +191,7 @@ impl Query for Asked {
         diesel::sql_types::BigInt,
         diesel::sql_types::Bool,
         SqlUuid,
+        diesel::sql_types::Nullable<Array<Text>>,
         diesel::sql_types::Nullable<Array<Text>>,
         diesel::sql_types::Nullable<Timestamptz>,
         diesel::sql_types::Nullable<Timestamptz>,

@@ -150,6 +150,14 @@ impl From<Refusal> for Oops {
             Refusal::Unauthenticated(AuthenticationFailure::Unproved) => Self::OAuth(
                 OAuthError::new(ErrorCode::InvalidClient, "unknown client or wrong secret"),
             ),
+            Refusal::Unauthenticated(AuthenticationFailure::OtherAddress { peer }) => {
+                let from = peer.map_or_else(String::new, |peer| format!(" from {peer}"));
+                let sentence = format!(
+                    "this client may not come{from}; send from one of its allowed_ips, or have an administrator add \
+                     this address"
+                );
+                Self::OAuth(OAuthError::new(ErrorCode::InvalidClient, sentence))
+            }
             Refusal::Unauthenticated(AuthenticationFailure::OtherMethod { registered }) => {
                 let sentence = format!(
                     "this client is registered for {}; use that",

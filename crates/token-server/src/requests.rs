@@ -40,6 +40,8 @@ pub struct PostedToAll {
     pub form: Form,
     /// The client's credentials.
     pub credentials: PresentedCredentials,
+    /// From where.
+    pub ip: Option<IpAddr>,
 }
 
 impl FromRequest for Posted {
@@ -71,10 +73,16 @@ impl FromRequest for PostedToAll {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Oops>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let address = CallerAddress::from_request(request, payload);
         let received = received(request, payload);
         Box::pin(async move {
             let (form, credentials) = received.await?;
-            Ok(Self { form, credentials })
+            let ip = address.await.ok().map(|address| address.0);
+            Ok(Self {
+                form,
+                credentials,
+                ip,
+            })
         })
     }
 }

@@ -32,12 +32,17 @@ pub fn serve<S: Future<Output = ()>>(
         foundation,
         late,
     )?;
-    Ok(grantor_server_kit::run(
+    let serving = grantor_server_kit::run(
         options,
         move |config| {
             config.app_data(web::Data::new(service.clone()));
             routes::configure(config);
         },
         stop,
+    );
+    let foundation = foundation.clone();
+    // Boxed: what it holds is too large to be handed about.
+    Ok(Box::pin(
+        async move { foundation.writing_uses(serving).await },
     ))
 }

@@ -197,6 +197,13 @@ pub fn everything_at_rest(world: &World) -> Vec<(String, String)> {
     rows
 }
 
+/// The same but for when something was last used, which servers write down whenever they come to it.
+pub fn everything_decided(world: &World) -> Vec<(String, String)> {
+    let mut rows = everything_at_rest(world);
+    rows.retain(|(table, _)| !table.ends_with("last_uses"));
+    rows
+}
+
 /// A text's bytes, as databases and dumps write them.
 pub fn hexadecimal(text: &str) -> String {
     use std::fmt::Write as _;

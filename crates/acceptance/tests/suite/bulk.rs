@@ -367,7 +367,7 @@ fn an_item_can_be_conditional_and_the_whole_a_rehearsal() {
     );
     assert_eq!(read(&scene, &scene.subject).0["description"], "Three");
 
-    let before = crate::asking::everything_at_rest(&scene.world);
+    let before = crate::asking::everything_decided(&scene.world);
     let mut forced = create("Forced");
     forced["query"] = json!({ "dry_run": "false" });
     let items = [
@@ -385,7 +385,7 @@ fn an_item_can_be_conditional_and_the_whole_a_rehearsal() {
     let rehearsed = results(answer);
     assert_eq!(statuses(&rehearsed)[..2], [201, 200]);
     assert!(
-        before == crate::asking::everything_at_rest(&scene.world),
+        before == crate::asking::everything_decided(&scene.world),
         "no item of a rehearsal has an effect, whatever it says of itself"
     );
     // One item alone may be rehearsed.

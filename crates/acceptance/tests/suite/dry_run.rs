@@ -3,7 +3,7 @@
 use grantor_acceptance::{Answer, World};
 use serde_json::{Value, json};
 
-use crate::asking::{admin_with, count_of, everything_at_rest, path_of, send, send_to};
+use crate::asking::{admin_with, count_of, everything_decided, path_of, send, send_to};
 use crate::operations::{SUBJECT, Scene, expect_problem};
 
 /// What stands in the place of a secret that nobody has.
@@ -79,6 +79,12 @@ fn a_rehearsed_change_is_answered_like_the_change_and_leaves_no_trace() {
             r#"{"reason":"Why"}"#.to_owned(),
         ),
         ("POST", format!("{own}{client}/enable"), String::new()),
+        ("POST", format!("{own}{client}/secrets"), String::new()),
+        (
+            "POST",
+            format!("{own}{client}/secrets/choose"),
+            json!({ "value": crate::secrets::CHOSEN }).to_string(),
+        ),
         ("POST", format!("{own}{client}/secrets/rotate"), confirmed),
         ("POST", format!("{own}/audit-events/erase"), erasure),
         ("POST", format!("{own}/bulk"), bulk),
@@ -95,12 +101,12 @@ fn a_rehearsed_change_is_answered_like_the_change_and_leaves_no_trace() {
             &scene.admin
         };
         let ask = |path: &str| send_to(world, method, &world.api(path), by, &[], body);
-        let before = everything_at_rest(world);
+        let before = everything_decided(world);
         let mark = if path.contains('?') { '&' } else { '?' };
         let dry = ask(&format!("{path}{mark}dry_run=true"));
         assert!((200..300).contains(&dry.status), "{path}: {}", dry.body);
         assert_eq!(dry.header("dry-run"), Some("true"), "{path}");
-        let after = everything_at_rest(world);
+        let after = everything_decided(world);
         assert!(before == after, "{method} {path} left something behind");
         // secret_1: nobody has the secret that was drawn for it, so none is told.
         for part in dry.body.split("gsec_").skip(1) {
@@ -115,7 +121,7 @@ fn a_rehearsed_change_is_answered_like_the_change_and_leaves_no_trace() {
         assert_eq!(done.header("dry-run"), None);
         assert_eq!(essence(&dry), essence(&done), "{method} {path}");
         assert!(!done.body.contains(NO_SECRET), "{path}");
-        assert!(before != everything_at_rest(world), "{path} does something");
+        assert!(before != everything_decided(world), "{path} does something");
     }
 }
 
@@ -169,7 +175,7 @@ fn a_rehearsal_is_told_what_is_wrong_and_is_asked_for_by_true_alone() {
     let scene = Scene::new();
     let world = &scene.world;
     let client = path_of(&scene.subject);
-    let before = everything_at_rest(world);
+    let before = everything_decided(world);
     for odd in ["x", "TRUE", "1", "yes", "true%20"] {
         let path = format!("{client}?dry_run={odd}");
         let answer = send(&scene, "PATCH", &path, &[], r#"{"name":"No"}"#);
@@ -205,7 +211,7 @@ fn a_rehearsal_is_told_what_is_wrong_and_is_asked_for_by_true_alone() {
         let answer = send(&scene, method, &format!("{client}{path}"), &headers, body);
         assert_eq!(answer.status, status, "{}", answer.body);
     }
-    assert!(before == everything_at_rest(world));
+    assert!(before == everything_decided(world));
     let anonymous = world.http.post_json(
         &scene.url("/clients?dry_run=true"),
         &[("authorization", &World::bearer("gat_x"))],

@@ -110,7 +110,7 @@ fn a_stream_tells_what_is_made_on_another_replica_without_being_asked_again() {
 fn whoever_may_listen_no_more_hears_nothing_more() {
     type Ending = (&'static str, fn(&Scene, &Credentials, &str));
     let scene = Scene::new();
-    let endings: [Ending; 4] = [
+    let endings: [Ending; 5] = [
         ("revoked", |scene, client, authorization| {
             let token = authorization.trim_start_matches("Bearer ");
             let tenant = &scene.tenant.id;
@@ -119,6 +119,13 @@ fn whoever_may_listen_no_more_hears_nothing_more() {
         ("disabled", |scene, client, _| {
             let path = format!("/clients/{}/disable", client.client_id);
             scene.post(&path, &json!({})).expect(200);
+        }),
+        ("not allowed its address any more", |scene, client, _| {
+            let id: ClientId = client.client_id.parse().expect("a client's id");
+            scene.sql(&format!(
+                "UPDATE clients SET allowed_ips = '{{192.0.2.1}}' WHERE id = '{}'",
+                id.uuid()
+            ));
         }),
         ("without a role", |scene, client, _| {
             let id: ClientId = client.client_id.parse().expect("a client's id");

@@ -1,6 +1,7 @@
 //! Every test that speaks HTTP to running servers.
 #![cfg(test)]
 
+mod allowed_ips;
 mod asking;
 mod authorization;
 mod bad_input_api;
@@ -20,6 +21,7 @@ mod feed;
 mod feed_stream;
 mod idempotency;
 mod invitations;
+mod last_uses;
 mod lists;
 mod log_of_record;
 mod me;
@@ -40,6 +42,7 @@ mod rate_limits;
 mod reference_pages;
 mod root_owner;
 mod scopes;
+mod secrets;
 mod settings;
 mod signing_algorithms;
 mod slice;

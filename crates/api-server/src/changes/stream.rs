@@ -17,7 +17,7 @@ use super::watch::Follower;
 use super::{Changes, PAGE, Part, Start};
 use crate::answer::Reply;
 use crate::call::Call;
-use crate::incoming::check;
+use crate::incoming::{Checked, check};
 use crate::problem::Problem;
 
 /// How often a sign of life is sent, so that no proxy takes the connection for dead.
@@ -101,7 +101,15 @@ impl Stream {
 
     async fn check(&self) -> Result<(), Problem> {
         let incoming = &self.call.incoming;
-        let caller = check(&incoming.api.authority, &incoming.token, incoming.api.now()).await?;
+        let checked = check(
+            &incoming.api.authority,
+            &incoming.token,
+            incoming.ip,
+            incoming.api.now(),
+        );
+        let Checked::Admitted(caller) = checked.await? else {
+            return Err(Problem::AddressNotAllowed(incoming.ip));
+        };
         caller
             .may(Permission::ChangesRead, self.call.tenant())
             .map_err(|_| Problem::NotFound)

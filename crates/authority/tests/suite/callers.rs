@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use crate::site::{Machine, Site, now, runtime, wait_for};
 
 fn check(authority: &Authority, token: &str) -> Result<CallerCheck, Failure> {
-    wait_for(authority.check_caller(token.to_owned(), now()))
+    wait_for(authority.check_caller(token.to_owned(), None, now()))
 }
 
 fn good(checked: Result<CallerCheck, Failure>) -> Caller {
@@ -33,7 +33,7 @@ fn is_good(checked: Result<CallerCheck, Failure>) -> bool {
     match checked.unwrap() {
         CallerCheck::Good(_) => true,
         CallerCheck::NotGood => false,
-        CallerCheck::OtherAudience => panic!("for another audience"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -106,7 +106,7 @@ fn a_token_that_only_says_that_it_is_one_on_record_is_not_good_beside_the_one_th
             let presented = if turn % 2 == 0 { &token } else { &forged };
             let presented = presented.clone();
             checks.spawn(async move {
-                let checked = authority.check_caller(presented, now()).await;
+                let checked = authority.check_caller(presented, None, now()).await;
                 (turn % 2 == 0, is_good(checked))
             });
         }
@@ -135,7 +135,10 @@ fn exactly(site: &Site, token: &str, before: bool, after: bool, change: impl FnO
                     let mut afterwards = 0;
                     while afterwards < AFTERWARDS {
                         let was_over = over.load(Ordering::SeqCst);
-                        let checked = site.authority.check_caller(token.to_owned(), now()).await;
+                        let checked = site
+                            .authority
+                            .check_caller(token.to_owned(), None, now())
+                            .await;
                         let good = is_good(checked);
                         if was_over {
                             assert_eq!(good, after, "a check that began afterwards");
@@ -278,7 +281,11 @@ fn the_end_of_a_token_is_told_by_the_time_of_each_call() {
     let token = site.token(&site.machine("Machine", BuiltInRole::Admin));
     let at = |minutes| {
         let then = now() + chrono::TimeDelta::minutes(minutes);
-        is_good(wait_for(site.authority.check_caller(token.clone(), then)))
+        is_good(wait_for(site.authority.check_caller(
+            token.clone(),
+            None,
+            then,
+        )))
     };
     assert!(at(59));
     assert!(!at(60));
@@ -305,7 +312,7 @@ fn a_row_that_can_not_be_read_spoils_the_check_of_its_own_token_alone() {
         for turn in 0..64 {
             let (authority, which) = (site.authority.clone(), turn % tokens.len());
             let token = tokens[which].clone();
-            checks.spawn(async move { (which, authority.check_caller(token, now()).await) });
+            checks.spawn(async move { (which, authority.check_caller(token, None, now()).await) });
         }
         for (which, checked) in checks.join_all().await {
             if which == 0 {

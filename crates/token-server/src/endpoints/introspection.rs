@@ -48,7 +48,13 @@ pub async fn introspect(
     let token = posted.required("token")?.to_owned();
     let found = service
         .authority
-        .introspect(posted.tenant, posted.credentials, token, service.now())
+        .introspect(
+            posted.tenant,
+            posted.credentials,
+            posted.ip,
+            token,
+            service.now(),
+        )
         .await?;
     told(found)
 }
@@ -70,7 +76,7 @@ pub async fn introspect_platform_wide(
     let token = required(&posted.form, "token")?.to_owned();
     let found = service
         .authority
-        .introspect_platform_wide(posted.credentials, token, service.now())
+        .introspect_platform_wide(posted.credentials, posted.ip, token, service.now())
         .await?;
     told(found)
 }

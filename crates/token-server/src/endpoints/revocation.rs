@@ -28,7 +28,13 @@ pub async fn revoke(
     // RFC 7009 §2.1: a wrong hint must not keep the token from being found; it is not even looked at.
     service
         .authority
-        .revoke(posted.tenant, posted.credentials, token, service.now())
+        .revoke(
+            posted.tenant,
+            posted.credentials,
+            posted.ip,
+            token,
+            service.now(),
+        )
         .await?;
     Ok(uncached(&serde_json::json!({})))
 }
