@@ -2,6 +2,7 @@
 //! then none of them may be found in the database, a dump of it, the log of record, the feed, the metrics,
 //! the mails or the log lines.
 
+mod everywhere;
 mod life;
 mod misplaced;
 mod places;
@@ -12,6 +13,7 @@ use grantor_acceptance::{ServerSettings, Tenant, World};
 
 use crate::asking::{hexadecimal, scene_in, until};
 use crate::operations::Scene;
+use everywhere::drive;
 use life::live;
 use misplaced::misplace;
 use places::{Kept, Log, Places, encoded};
@@ -65,6 +67,7 @@ fn secret_2_nothing_secret_is_anywhere_but_with_whom_it_was_given_to() {
     canaries.keep("the first secret of a client", &subject.client_secret);
     live(&scene, &mut canaries);
     misplace(&scene, &mut canaries);
+    drive(&scene, &mut canaries);
     let sent = || fs::read_dir(&folder).unwrap().flatten().collect::<Vec<_>>();
     until("the mail is there", || !sent().is_empty());
     let mails: Vec<Kept> = sent()

@@ -20,6 +20,7 @@ pub fn live(scene: &Scene, canaries: &mut Canaries) {
     make_a_tenant(scene, canaries);
     let made = make_a_client(scene, canaries);
     rotate(scene, canaries);
+    come_by_further_secrets(scene, canaries);
     let rotated = go_on_in_bulk(scene, canaries, &made);
     use_tokens(scene, canaries, &rotated);
     sign_with_each_algorithm(scene, canaries);
@@ -85,6 +86,55 @@ fn rotate(scene: &Scene, canaries: &mut Canaries) {
         send(scene, "POST", &path, headers, &body)
     });
     canaries.keep("a rotated secret", rotated.text("/secret/value"));
+}
+
+/// Secrets beside the first one: made, chosen, let end, listed and revoked.
+fn come_by_further_secrets(scene: &Scene, canaries: &mut Canaries) {
+    let secrets = format!("{}/secrets", path_of(&scene.subject));
+    let key = "canary-generate-4b42b51a-8f2e-4c9e-8f8b-93a40f8b1c9e";
+    let made = twice(canaries, key, 201, |headers| {
+        send(scene, "POST", &secrets, headers, "")
+    });
+    canaries.keep("a further secret", made.text("/secret/value"));
+    let chosen = canaries.misplaced("a secret of somebody's choice", "");
+    let body = json!({ "value": chosen }).to_string();
+    let key = "canary-choose-93a40f8b-1c9e-4f0e-8a55-2f6f6a6f1d11";
+    let choose = format!("{secrets}/choose");
+    let made = twice(canaries, key, 201, |headers| {
+        send(scene, "POST", &choose, headers, &body)
+    });
+    let by = Credentials {
+        client_id: scene.subject.client_id.clone(),
+        client_secret: chosen,
+    };
+    for _ in 0..2 {
+        let (world, tenant) = (&scene.world, &scene.tenant.id);
+        assert_eq!(world.introspect(tenant, &by, "x").status, 200);
+        assert_eq!(world.revoke(tenant, &by, "x").status, 200);
+    }
+    // What is refused is no less secret.
+    let weak = canaries.misplaced("a weak choice", "gsec_");
+    for body in [
+        json!({ "value": weak }),
+        json!({ "value": [weak] }),
+        json!({ weak.as_str(): weak }),
+        json!({ "value": weak, "expires_at": weak }),
+    ] {
+        let refused = send(scene, "POST", &choose, &[], &body.to_string());
+        assert_eq!(refused.status, 422, "{}", refused.body);
+    }
+    let rotation =
+        json!({ "confirm_name": SUBJECT, "grace_seconds": 60, "revoke_tokens": true }).to_string();
+    let rotate = format!("{secrets}/rotate");
+    let rotated = send(scene, "POST", &rotate, &[], &rotation);
+    assert_eq!(rotated.status, 200, "{}", rotated.body);
+    canaries.keep(
+        "a secret with others that end",
+        rotated.text("/secret/value"),
+    );
+    send(scene, "GET", &secrets, &[], "").expect(200);
+    let one = format!("{secrets}/{}", made.text("/id"));
+    assert_eq!(send(scene, "DELETE", &one, &[], "").status, 204);
 }
 
 fn go_on_in_bulk(scene: &Scene, canaries: &mut Canaries, made: &Credentials) -> Credentials {
