@@ -193,7 +193,7 @@ impl Incoming {
             now,
         };
         if let Checked::FromElsewhere(_) = checked {
-            return gate.from_elsewhere(self.ip).await;
+            return gate.refuse_address(self.ip).await;
         }
         let named = self
             .path
@@ -330,7 +330,7 @@ impl Gate<'_> {
     }
 
     /// What the address was stands with the event, as with any.
-    async fn from_elsewhere<T>(&self, ip: Option<IpAddr>) -> Result<T, Problem> {
+    async fn refuse_address<T>(&self, ip: Option<IpAddr>) -> Result<T, Problem> {
         let why = json!({ "reason": "another address" });
         self.record(why, Target::Client(self.caller.client)).await?;
         Err(Problem::AddressNotAllowed(ip))

@@ -81,7 +81,7 @@ async fn list(call: Call) -> Result<Answer<Page<SecretOutput>>, Problem> {
                 .collect::<Vec<_>>())
         })
         .await?;
-    Answer::ok(&page.page(found, |(id, _)| Place::of(id.uuid()), |(_, shown)| shown))
+    Answer::ok(&page.page(found, |(id, _)| Place::of(id.uuid()), |(_, shown)| shown)?)
 }
 
 /// The client in the state that the caller named, if it can have a secret at all.

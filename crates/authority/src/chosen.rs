@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use grantor_keys::{Keyring, PasswordVerifier};
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -41,7 +42,11 @@ pub(crate) struct ChosenSecrets {
     queue: SlowHash,
     proved: Arc<Mutex<Proved>>,
     guesses: Arc<Mutex<HashMap<Uuid, usize>>>,
+    under_way: Arc<Mutex<UnderWay>>,
 }
+
+/// Proofs that are being made, by what is held against what.
+type UnderWay = HashMap<Digest, Proof>;
 
 impl ChosenSecrets {
     pub(crate) fn new(keyring: Keyring, limits: SlowHashLimits) -> Self {
@@ -50,6 +55,7 @@ impl ChosenSecrets {
             queue: SlowHash::new(limits),
             proved: Arc::default(),
             guesses: Arc::default(),
+            under_way: Arc::default(),
         }
     }
 
@@ -60,7 +66,11 @@ impl ChosenSecrets {
         owner: Uuid,
         presented: &str,
     ) -> Digest {
-        let verifier = verifier.as_str().as_bytes();
+        self.digest_of(verifier.as_str(), owner, presented)
+    }
+
+    fn digest_of(&self, verifier: &str, owner: Uuid, presented: &str) -> Digest {
+        let verifier = verifier.as_bytes();
         // The first part goes after its length and the second has one length, so that they don't run into each other.
         let message = Zeroizing::new(
             [
@@ -79,8 +89,27 @@ impl ChosenSecrets {
         locked(&self.proved).has(digest)
     }
 
-    /// Holds a text against the verifiers, when its turn has come; tells the proof, and remembers it.
+    /// Holds a text against the verifiers, when its turn has come; tells the proof, and remembers it. Whoever comes with
+    /// the same meanwhile takes no turn, but waits along: a client that starts in many places at once is one.
     pub(crate) async fn prove(
+        &self,
+        undecided: Undecided,
+        presented: Zeroizing<String>,
+    ) -> Result<Option<Digest>, NotHashed> {
+        let all: Vec<&str> = undecided
+            .verifiers
+            .iter()
+            .map(PasswordVerifier::as_str)
+            .collect();
+        let key = self.digest_of(&all.join("\n"), undecided.owner, &presented);
+        let part = Part::take(&self.under_way, key);
+        let proof = part
+            .outcome
+            .get_or_try_init(|| self.held_against(undecided, presented));
+        proof.await.copied()
+    }
+
+    async fn held_against(
         &self,
         undecided: Undecided,
         presented: Zeroizing<String>,
@@ -111,6 +140,45 @@ impl ChosenSecrets {
 fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing under these locks panics half-way: whatever they hold is whole.
     what.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A proof that is being made, and how many wait for it.
+#[derive(Default)]
+struct Proof {
+    outcome: Arc<OnceCell<Option<Digest>>>,
+    parts: usize,
+}
+
+/// One's part in a proof that is being made. The last who leaves leaves nothing behind.
+struct Part {
+    under_way: Arc<Mutex<UnderWay>>,
+    key: Digest,
+    outcome: Arc<OnceCell<Option<Digest>>>,
+}
+
+impl Part {
+    fn take(under_way: &Arc<Mutex<UnderWay>>, key: Digest) -> Self {
+        let mut all = locked(under_way);
+        let proof = all.entry(key).or_default();
+        proof.parts += 1;
+        Self {
+            outcome: proof.outcome.clone(),
+            under_way: under_way.clone(),
+            key,
+        }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let mut all = locked(&self.under_way);
+        if let Some(proof) = all.get_mut(&self.key) {
+            proof.parts = proof.parts.saturating_sub(1);
+            if proof.parts == 0 {
+                all.remove(&self.key);
+            }
+        }
+    }
 }
 
 /// A place among the guesses at one client's secrets.
@@ -253,6 +321,33 @@ mod tests {
         drop(taken);
         let again = chosen.prove(of(&[&right]), text(SECRET)).await;
         assert!(again.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn secret_4_a_client_that_starts_in_many_places_at_once_takes_one_turn() {
+        let chosen = chosen(SlowHashLimits {
+            at_once: 1,
+            waiting: 0,
+            patience: Duration::from_secs(600),
+        });
+        let right = verifier(SECRET);
+        let mut asking = tokio::task::JoinSet::new();
+        for _ in 0..4 * MOST_OF_ONE {
+            let (chosen, undecided) = (chosen.clone(), of(&[&right]));
+            asking.spawn(async move { chosen.prove(undecided, text(SECRET)).await });
+        }
+        let digest = chosen.digest(&right, OWNER, SECRET);
+        while let Some(proof) = asking.join_next().await {
+            assert_eq!(proof.unwrap(), Ok(Some(digest)));
+        }
+        assert!(locked(&chosen.under_way).is_empty(), "nothing is left");
+        // Another text has no part in it.
+        let (one, other) = tokio::join!(
+            chosen.prove(of(&[&right]), text(SECRET)),
+            chosen.prove(of(&[&right]), text("wrong")),
+        );
+        assert_eq!((one, other), (Ok(Some(digest)), Err(NotHashed::Crowded)));
+        assert!(locked(&chosen.under_way).is_empty(), "nothing is left");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
-use grantor_domain::ids::TenantId;
+use grantor_domain::ids::{OrganizationId, TenantId};
 use grantor_domain::resource_server::Catalogue;
 use grantor_domain::role::HeldPermissions;
 use grantor_domain::tenant::Tenant;
@@ -11,7 +11,9 @@ use grantor_domain::token::AccessToken;
 use grantor_protocol::scope::Scopes;
 use grantor_storage::callers::TokenKey;
 use grantor_storage::role_assignments::Holder;
-use grantor_storage::{ReadTx, StorageError, clients, resource_servers, role_assignments, tokens};
+use grantor_storage::{
+    ReadTx, StorageError, clients, enablements, resource_servers, role_assignments, tokens,
+};
 
 use crate::authenticate::Claim;
 use crate::check::good_for;
@@ -27,6 +29,15 @@ pub struct Introspected {
     pub scopes: Scopes,
     /// The tenant whose it is.
     pub tenant: Tenant,
+    /// Where its client acts now, if that acts for itself (`client_12`).
+    pub organizations: Vec<OrganizationId>,
+}
+
+/// A token that was found good.
+pub(crate) struct Checked {
+    pub(crate) token: AccessToken,
+    pub(crate) scopes: Scopes,
+    pub(crate) organizations: Vec<OrganizationId>,
 }
 
 /// Looks a token up and decides whether it is good, within one transaction of its tenant.
@@ -37,7 +48,7 @@ pub(crate) fn check_token(
     located: TokenKey,
     presented: &str,
     now: DateTime<Utc>,
-) -> Result<Option<(AccessToken, Scopes)>, StorageError> {
+) -> Result<Option<Checked>, StorageError> {
     if located.tenant != tenant.id {
         return Ok(None);
     }
@@ -47,6 +58,7 @@ pub(crate) fn check_token(
     let client = clients::find(tx, tenant.id, located.client)?;
     // token_8: a scope that doesn't exist any more is allowed to nobody.
     let allowed_now = client
+        .as_ref()
         .map(|client| catalogue.existing(&client.settings.allowed_scopes))
         .unwrap_or_default();
     // role_4: who acts for a member has no scope that needs what the member may not do now.
@@ -58,7 +70,18 @@ pub(crate) fn check_token(
         None => allowed_now,
     };
     let good = good_for(presented, &found, &tenant.suspension, &allowed_now, now);
-    Ok(good.map(|scopes| (found.token, scopes)))
+    let Some(scopes) = good else {
+        return Ok(None);
+    };
+    let organizations = match (&client, found.token.member) {
+        (Some(client), None) => enablements::acting_in(tx, tenant.id, client)?,
+        (_, Some(_)) | (None, None) => Vec::new(),
+    };
+    Ok(Some(Checked {
+        token: found.token,
+        scopes,
+        organizations,
+    }))
 }
 
 impl Authority {
@@ -84,18 +107,24 @@ impl Authority {
             };
             let catalogue = resource_servers::catalogue(tx, tenant)?;
             let good = check_token(tx, &who.tenant, &catalogue, located, &token, now)?;
-            let Some((record, scopes)) = good else {
+            let Some(Checked {
+                token,
+                scopes,
+                organizations,
+            }) = good
+            else {
                 return Ok(None);
             };
             // RFC 7662 §2.2: a resource server that may not ask about this token gets no more than
             // that it is inactive.
-            if !catalogue.may_introspect(who.client.id, &record.audiences) {
+            if !catalogue.may_introspect(who.client.id, &token.audiences) {
                 return Ok(None);
             }
             Ok(Some(Introspected {
-                token: record,
+                token,
                 scopes,
                 tenant: who.tenant,
+                organizations,
             }))
         })
         .await

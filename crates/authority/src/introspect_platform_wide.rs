@@ -57,12 +57,13 @@ impl Authority {
                     return Ok(None);
                 };
                 let catalogue = resource_servers::catalogue(tx, tenant.id)?;
-                let Some((mut record, scopes)) =
-                    check_token(tx, &tenant, &catalogue, located, &token, now)?
+                let Some(checked) = check_token(tx, &tenant, &catalogue, located, &token, now)?
                 else {
                     return Ok(None);
                 };
-                let scopes = scopes
+                let mut record = checked.token;
+                let scopes = checked
+                    .scopes
                     .into_iter()
                     .filter(|scope| match catalogue.owner_of(scope) {
                         Some(ScopeOwner::Server(server, _)) => {
@@ -78,6 +79,7 @@ impl Authority {
                     token: record,
                     scopes,
                     tenant,
+                    organizations: checked.organizations,
                 };
                 let is_theirs = !good.token.audiences.is_empty() && !good.scopes.is_empty();
                 Ok(is_theirs.then_some(good))

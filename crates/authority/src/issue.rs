@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use grantor_domain::grant::{Issuance, decide_client_credentials};
-use grantor_domain::ids::{TenantId, TokenId};
+use grantor_domain::ids::{OrganizationId, TenantId, TokenId};
 use grantor_domain::resource_server::{SigningAlgorithm, TokenShape};
 use grantor_domain::token::AccessToken;
 use grantor_keys::{OpaqueToken, TokenHash, TokenPlace, uuid_v7};
@@ -12,7 +12,7 @@ use grantor_protocol::scope::Scopes;
 use grantor_protocol::token::{ACCESS_TOKEN_TYP, AccessTokenClaims, Audience};
 use grantor_storage::signing_keys::{self, StoredSigningKey};
 use grantor_storage::tokens::{self, RestedOn};
-use grantor_storage::{StorageError, resource_servers};
+use grantor_storage::{StorageError, enablements, resource_servers};
 
 use crate::authenticate::{Authenticated, Claim};
 use crate::{Authority, Failure, PresentedCredentials, Refusal};
@@ -88,7 +88,7 @@ impl Authority {
             ip,
             now,
         };
-        let (who, catalogue, issuance, published) = self
+        let (who, catalogue, issuance, organizations, published) = self
             .read_for_client(&self.database, claim, move |tx, who| {
                 let catalogue = resource_servers::catalogue(tx, tenant)?;
                 let decision = decide_client_credentials(
@@ -103,8 +103,10 @@ impl Authority {
                 let issuance = decision
                     .issuance
                     .ok_or(Failure::Impossible("a decision neither refused nor issued"))?;
+                // client_12: its tokens say in which.
+                let organizations = enablements::acting_in(tx, tenant, &who.client)?;
                 let published = signing_keys::published(tx, tenant, now)?;
-                Ok::<_, Refusal>((who, catalogue, issuance, published))
+                Ok::<_, Refusal>((who, catalogue, issuance, organizations, published))
             })
             .await?;
         let rested_on = RestedOn {
@@ -118,7 +120,8 @@ impl Authority {
         let record = self.record(&who, issuance, ip, user_agent, now)?;
         let token = match shape {
             TokenShape::Signed(algorithm) => {
-                self.signed(&who, &record, algorithm, published, now)
+                let claims = claims(&who, &record, &organizations)?;
+                self.signed(tenant, &claims, algorithm, published, now)
                     .await?
             }
             TokenShape::Opaque => {
@@ -138,20 +141,17 @@ impl Authority {
         })
     }
 
-    /// The token of a record as RFC 9068 has it.
+    /// The token that says this, as RFC 9068 has it.
     async fn signed(
         &self,
-        who: &Authenticated,
-        record: &AccessToken,
+        tenant: TenantId,
+        claims: &AccessTokenClaims,
         algorithm: SigningAlgorithm,
         published: Vec<StoredSigningKey>,
         now: DateTime<Utc>,
     ) -> Result<String, Failure> {
-        let signing_key = self
-            .signing_key(who.tenant.id, algorithm, published, now)
-            .await?;
-        let claims = claims(who, record)?;
-        Ok(signing_key.sign(ACCESS_TOKEN_TYP, &claims, self.entropy())?)
+        let signing_key = self.signing_key(tenant, algorithm, published, now).await?;
+        Ok(signing_key.sign(ACCESS_TOKEN_TYP, claims, self.entropy())?)
     }
 
     /// `token_1`: puts the token on record before it leaves. Nothing comes of it when the decision is not
@@ -206,7 +206,11 @@ impl Authority {
     }
 }
 
-fn claims(who: &Authenticated, token: &AccessToken) -> Result<AccessTokenClaims, Failure> {
+fn claims(
+    who: &Authenticated,
+    token: &AccessToken,
+    organizations: &[OrganizationId],
+) -> Result<AccessTokenClaims, Failure> {
     let client = who.client.id.to_string();
     Ok(AccessTokenClaims {
         iss: who.tenant.issuer.as_str().to_owned(),
@@ -221,6 +225,7 @@ fn claims(who: &Authenticated, token: &AccessToken) -> Result<AccessTokenClaims,
         jti: token.id.to_string(),
         scope: token.scopes.clone(),
         tenant: who.tenant.id.to_string(),
+        organizations: organizations.iter().map(ToString::to_string).collect(),
         auth_time: None,
         acr: None,
         amr: None,

@@ -3,8 +3,8 @@
 //!
 //! Each question is answered from PostgreSQL, in one transaction or by one conditional write, and never
 //! from a memory that could be wrong: so when a call that revokes or pauses has returned, no replica accepts the
-//! token any more. (That a text goes with a stored verifier never changes, so that alone is remembered.) Who calls the management API is read for many calls at once, never by a read that began
-//! before the call came.
+//! token any more. (That a text goes with a stored verifier never changes, so that alone is remembered.) Who calls the
+//! management API is read for many calls at once, never by a read that began before the call came.
 
 mod authenticate;
 mod caller;

@@ -40,6 +40,10 @@ pub struct ActiveToken {
     pub jti: String,
     /// The tenant it belongs to.
     pub tenant: String,
+    /// The organizations in which its client acts, if that acts for itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(required = false))]
+    pub organizations: Vec<String>,
 }
 
 /// The answer as it is written: one member that is always there, and the token's if it counts.
@@ -120,6 +124,7 @@ mod tests {
             iss: "https://id.example".to_owned(),
             jti: "tok_1".to_owned(),
             tenant: "ten_1".to_owned(),
+            organizations: vec!["org_1".to_owned()],
         }
     }
 
@@ -147,7 +152,7 @@ mod tests {
                 "aud": "https://api.example",
                 "iss": "https://id.example",
                 "jti": "tok_1",
-                "tenant": "ten_1",
+                "tenant": "ten_1", "organizations": ["org_1"],
             })
         );
     }

@@ -156,6 +156,10 @@ pub struct AccessTokenClaims {
     pub scope: Scopes,
     /// The tenant it belongs to.
     pub tenant: String,
+    /// The organizations in which its client acts, if that acts for itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(required = false))]
+    pub organizations: Vec<String>,
     /// When the subject signed in, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_time: Option<i64>,
@@ -184,6 +188,7 @@ mod tests {
             jti: "tok_1".to_owned(),
             scope: Scopes::parse("billing:read").unwrap(),
             tenant: "ten_1".to_owned(),
+            organizations: vec!["org_1".to_owned()],
             auth_time: None,
             acr: None,
             amr: None,
@@ -204,7 +209,7 @@ mod tests {
                 "iat": 1_700_000_000,
                 "jti": "tok_1",
                 "scope": "billing:read",
-                "tenant": "ten_1",
+                "tenant": "ten_1", "organizations": ["org_1"],
             })
         );
         assert_eq!(

@@ -2,6 +2,8 @@
 
 use std::sync::Barrier;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantor_acceptance::{Credentials, World};
 use serde_json::{Value, json};
 
@@ -335,4 +337,43 @@ fn role_3_two_grants_of_one_role_at_once_make_one() {
         );
     }
     assert_eq!(acme.get(&path)["items"].as_array().unwrap().len(), 10);
+}
+
+#[test]
+fn client_12_tokens_and_introspection_say_in_which_organizations() {
+    let acme = Acme::new();
+    let world = acme.world();
+    let tenant = &acme.scene.tenant;
+    let machine = machine(&acme, "Machine", &["clients.read"]);
+    let checker = world.client(tenant, "Checker", &[]);
+    world.orders_api(tenant, &[&checker]);
+    let allow = json!({ "allowed_scopes": ["orders.api:read"] });
+    acme.send("PATCH", &client(&machine.client_id, ""), &allow)
+        .expect(200);
+    let claimed = |token: &str| {
+        let payload = token.split('.').nth(1).unwrap();
+        let json = URL_SAFE_NO_PAD.decode(payload).unwrap();
+        serde_json::from_slice::<Value>(&json).unwrap()["organizations"].clone()
+    };
+    let told = |token: &str| {
+        world.introspect(&tenant.id, &checker, token).expect(200)["organizations"].clone()
+    };
+    let first = world.token(&tenant.id, &machine, "orders.api:read");
+    assert_eq!(claimed(&first), json!([acme.root]));
+    assert_eq!(told(&first), json!([acme.root]));
+    let path = client(&machine.client_id, "/enablements");
+    for organization in [&acme.a, &acme.b] {
+        let body = json!({ "organization_id": organization });
+        assert_eq!(acme.send("POST", &path, &body).status, 201);
+    }
+    let mut both = vec![acme.a.clone(), acme.b.clone()];
+    both.sort();
+    let second = world.token(&tenant.id, &machine, "orders.api:read");
+    assert_eq!(claimed(&second), json!(both));
+    // What is out says what held when it was issued; who asks is told what holds now.
+    assert_eq!(claimed(&first), json!([acme.root]));
+    assert_eq!(told(&first), json!(both));
+    acme.send("DELETE", &format!("{path}/{}", acme.a), &Value::Null)
+        .expect(204);
+    assert_eq!(told(&second), json!([acme.b]));
 }

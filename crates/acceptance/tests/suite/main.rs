@@ -9,6 +9,7 @@ mod bulk;
 mod canary;
 mod client_counts;
 mod client_kinds;
+mod client_lists;
 mod client_reach;
 mod clients;
 mod concurrency;

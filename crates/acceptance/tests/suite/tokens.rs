@@ -97,11 +97,16 @@ fn rfc9068_2_a_token_has_the_type_the_claims_and_a_signature_that_verifies() {
     claims["jti"] = json!("(jti)");
     let now = orders.world.now().timestamp();
     let client = &orders.machine.client_id;
+    let path = format!("/v1/tenants/{}/clients/{client}", orders.tenant.id);
+    let admin = orders.world.as_admin(&orders.tenant);
+    let headers = [("authorization", admin.as_str())];
+    let home = orders.world.http.get(&orders.world.api(&path), &headers);
     assert_eq!(
         claims,
         json!({ "iss": orders.tenant.issuer, "aud": "https://orders.example", "sub": client,
             "client_id": client, "iat": now, "exp": now + 3_600, "jti": "(jti)",
-            "scope": "orders.api:read orders.api:write", "tenant": orders.tenant.id })
+            "scope": "orders.api:read orders.api:write", "tenant": orders.tenant.id,
+            "organizations": [home.text("/organization_id")] })
     );
     let again = orders.token("orders.api:read");
     let (_, second) = verified(&again, &keys.json()).unwrap();

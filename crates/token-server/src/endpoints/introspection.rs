@@ -94,6 +94,7 @@ fn active(found: Introspected) -> Result<ActiveToken, Failure> {
         token,
         scopes,
         tenant,
+        organizations,
     } = found;
     let client = token.client.to_string();
     Ok(ActiveToken {
@@ -110,5 +111,6 @@ fn active(found: Introspected) -> Result<ActiveToken, Failure> {
         iss: tenant.issuer.as_str().to_owned(),
         jti: token.id.to_string(),
         tenant: tenant.id.to_string(),
+        organizations: organizations.iter().map(ToString::to_string).collect(),
     })
 }
