@@ -94,46 +94,78 @@ impl EventRow {
     }
 }
 
+#[derive(Insertable)]
+#[diesel(table_name = audit_events)]
+struct NewEventRow<'e> {
+    tenant_id: Uuid,
+    id: Uuid,
+    at: DateTime<Utc>,
+    actor_kind: &'static str,
+    actor_tenant_id: Option<Uuid>,
+    actor_name: &'e str,
+    actor_client: Option<&'e str>,
+    action: &'static str,
+    schema_version: i32,
+    target_kind: &'static str,
+    target_id: String,
+    before_change: Option<&'e Value>,
+    after_change: Option<&'e Value>,
+    ip: Option<&'e str>,
+    user_agent: Option<&'e str>,
+    request_id: Option<&'e str>,
+    touched: Option<Vec<Uuid>>,
+    subjects: Option<Vec<String>>,
+    cuts: Vec<Uuid>,
+}
+
+/// How many events one statement writes: there are 65,535 parameters.
+const AT_ONCE: usize = 1_000;
+
+/// Writes events, each with what stands with it of the whole change.
 pub(crate) fn insert(
     connection: &mut PgConnection,
-    id: Uuid,
     now: DateTime<Utc>,
     origin: &Origin,
-    event: &Event,
-    reach: Reach,
+    events: Vec<(Uuid, &Event, Reach)>,
 ) -> Result<(), StorageError> {
-    let actor_tenant = origin.actor.tenant().map(TenantId::uuid);
+    let actor_name = origin.actor.name();
     let actor_client = origin.actor.client().map(|client| client.to_string());
-    // NULL appends nothing to the change feed and takes no lock.
-    let touched = (!reach.touched.is_empty()).then_some(reach.touched);
-    let subjects = touched.is_some().then_some(reach.subjects);
-    diesel::insert_into(audit_events::table)
-        .values((
-            (
-                audit_events::tenant_id.eq(event.tenant.uuid()),
-                audit_events::id.eq(id),
-                audit_events::at.eq(now),
-                audit_events::actor_kind.eq(origin.actor.kind()),
-                audit_events::actor_tenant_id.eq(actor_tenant),
-                audit_events::actor_name.eq(origin.actor.name()),
-                audit_events::action.eq(event.action.as_str()),
-                audit_events::target_kind.eq(event.target.kind()),
-            ),
-            (
-                audit_events::target_id.eq(event.target.id()),
-                audit_events::before_change.eq(&event.before),
-                audit_events::after_change.eq(&event.after),
-                audit_events::ip.eq(origin.ip.map(|ip| ip.to_string())),
-                audit_events::user_agent.eq(&origin.user_agent),
-                audit_events::request_id.eq(&origin.request_id),
-                audit_events::touched.eq(touched),
-                audit_events::subjects.eq(subjects),
-                audit_events::cuts.eq(reach.cuts),
-                audit_events::schema_version.eq(event.action.version()),
-                audit_events::actor_client.eq(actor_client),
-            ),
-        ))
-        .execute(connection)?;
+    let ip = origin.ip.map(|ip| ip.to_string());
+    let mut rows: Vec<NewEventRow<'_>> = events
+        .into_iter()
+        .map(|(id, event, reach)| {
+            // NULL appends nothing to the change feed and takes no lock.
+            let touched = (!reach.touched.is_empty()).then_some(reach.touched);
+            NewEventRow {
+                tenant_id: event.tenant.uuid(),
+                id,
+                at: now,
+                actor_kind: origin.actor.kind(),
+                actor_tenant_id: origin.actor.tenant().map(TenantId::uuid),
+                actor_name: &actor_name,
+                actor_client: actor_client.as_deref(),
+                action: event.action.as_str(),
+                schema_version: event.action.version(),
+                target_kind: event.target.kind(),
+                target_id: event.target.id(),
+                before_change: event.before.as_ref(),
+                after_change: event.after.as_ref(),
+                ip: ip.as_deref(),
+                user_agent: origin.user_agent.as_deref(),
+                request_id: origin.request_id.as_deref(),
+                subjects: touched.is_some().then_some(reach.subjects),
+                touched,
+                cuts: reach.cuts,
+            }
+        })
+        .collect();
+    while !rows.is_empty() {
+        let rest = rows.split_off(rows.len().min(AT_ONCE));
+        diesel::insert_into(audit_events::table)
+            .values(rows)
+            .execute(connection)?;
+        rows = rest;
+    }
     Ok(())
 }
 

@@ -5,14 +5,15 @@ use diesel::prelude::*;
 use grantor_domain::audit::Actor;
 use grantor_domain::client_secret::{ClientSecret, SecretOrigin};
 use grantor_domain::ids::{ClientId, MemberId, SecretId, TenantId};
+use grantor_domain::member::MemberStatus;
 use grantor_domain::ownership::{DueWhy, RotationDue, TransferCause};
 use grantor_keys::{PasswordVerifier, Verifier};
 use uuid::Uuid;
 
 use crate::error::StorageError;
-use crate::schema::{client_secrets, clients};
+use crate::schema::{client_secrets, clients, members};
 use crate::stored;
-use crate::transaction::{ChangeTx, Reads, Subject};
+use crate::transaction::{ChangeTx, Connected, Reads, Subject};
 
 /// What proves a secret when it is presented.
 #[derive(Debug, Clone)]
@@ -109,7 +110,9 @@ impl SecretRow {
     }
 }
 
-/// Stores a secret of a client.
+/// Stores a secret of a client. A member who makes it stays as they are until that is committed: so whoever takes them
+/// away sees all that they have seen. One who is just being changed, or gone, is told to try again: nothing may wait for
+/// a member who has the client already.
 pub fn insert(
     tx: &mut ChangeTx<'_>,
     tenant: TenantId,
@@ -126,6 +129,9 @@ pub fn insert(
         } if *of == tenant => Some(member.uuid()),
         _ => None,
     };
+    if let Some(maker) = member {
+        hold_maker(tx, tenant, maker)?;
+    }
     let connection = tx.touching(tenant, Subject::Client(client))?;
     diesel::insert_into(client_secrets::table)
         .values((
@@ -145,6 +151,21 @@ pub fn insert(
         .set(clients::secret_updated_at.eq(now))
         .execute(connection)?;
     Ok(())
+}
+
+fn hold_maker(tx: &mut ChangeTx<'_>, tenant: TenantId, maker: Uuid) -> Result<(), StorageError> {
+    let status: Option<String> = members::table
+        .find((tenant.uuid(), maker))
+        .select(members::status)
+        .for_share()
+        .skip_locked()
+        .first(tx.connection())
+        .optional()?;
+    if status.is_some_and(|status| status == MemberStatus::Active.as_str()) {
+        return Ok(());
+    }
+    let why = "whoever makes the secret is just being changed";
+    Err(StorageError::Unavailable(why.to_owned()))
 }
 
 /// Revokes every secret of a client that is not revoked yet; tells which those were.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::{Array, Text, Uuid as SqlUuid};
 use grantor_domain::client::{
     Client, ClientProfile, ClientSettings, ClientType, NewClient, OwnerContact,
 };
@@ -286,16 +287,40 @@ fn replace_words(
     add_words(connection, tenant, client, words)
 }
 
-/// Lets clients be found by the words of what has become of them.
-pub(crate) fn find_words_anew(
+const DROP_WORDS: &str = "DELETE FROM client_words USING unnest($2, $3) AS gone (word, client_id) \
+     WHERE client_words.tenant_id = $1 AND client_words.client_id = gone.client_id AND client_words.word = gone.word";
+const ADD_WORDS: &str = "INSERT INTO client_words (tenant_id, word, client_id) \
+     SELECT $1, word, client_id FROM unnest($2, $3) AS new (word, client_id)";
+
+/// Lets clients, however many they are, be found by the words of another contact, which they are about to get, and not by
+/// those of the one that they have.
+pub(crate) fn find_by_contact(
     tx: &mut ChangeTx<'_>,
     tenant: TenantId,
     ids: &[Uuid],
+    contact: &OwnerContact,
 ) -> Result<(), StorageError> {
-    for id in ids {
-        if let Some(client) = find(tx, tenant, ClientId::from_uuid(*id))? {
-            replace_words(tx.connection(), tenant, client.id, &client.settings.words())?;
-        }
+    let rows: Vec<ClientRow> = clients::table
+        .filter(clients::tenant_id.eq(tenant.uuid()))
+        .filter(clients::id.eq_any(ids))
+        .select(ClientRow::as_select())
+        .load(tx.connection())?;
+    let (mut gone, mut new) = (Vec::new(), Vec::new());
+    for row in rows {
+        let mut settings = row.settings()?;
+        let before = settings.words();
+        settings.owner_contact = contact.clone();
+        let after = settings.words();
+        gone.extend(before.difference(&after).map(|word| (word.clone(), row.id)));
+        new.extend(after.difference(&before).map(|word| (word.clone(), row.id)));
+    }
+    for (sql, pairs) in [(DROP_WORDS, gone), (ADD_WORDS, new)] {
+        let (words, of): (Vec<String>, Vec<Uuid>) = pairs.into_iter().unzip();
+        diesel::sql_query(sql)
+            .bind::<SqlUuid, _>(tenant.uuid())
+            .bind::<Array<Text>, _>(words)
+            .bind::<Array<SqlUuid>, _>(of)
+            .execute(tx.connection())?;
     }
     Ok(())
 }

@@ -104,6 +104,8 @@ pub fn update(
     id: MemberId,
     settings: &MemberSettings,
 ) -> Result<bool, StorageError> {
+    // Locked by it, before anybody asks what they own.
+    tx.touching(tenant, Subject::Member(id))?;
     if leaves_the_root(tx, tenant, id, settings)? {
         ownership::release(tx, tenant, id, TransferCause::OwnerLeft)?;
     }
@@ -146,6 +148,8 @@ fn leaves_the_root(
 /// Deletes a member with all that hangs on them, for good, and leaves the mark through which their tokens are
 /// dead; tells whether they were there. What they owned is the root owner's.
 pub fn delete(tx: &mut ChangeTx<'_>, tenant: TenantId, id: MemberId) -> Result<bool, StorageError> {
+    // Locked by it, before anybody asks what they own.
+    tx.touching(tenant, Subject::Member(id))?;
     ownership::release(tx, tenant, id, TransferCause::OwnerDeleted)?;
     mark_deleted(tx, tenant, Subject::Member(id))?;
     // With a link goes the address that it was made for.

@@ -89,6 +89,13 @@ pub fn update(
     id: RoleId,
     settings: &OwnRoleSettings,
 ) -> Result<bool, StorageError> {
+    // Whoever is just given it refers to its row: so there is nobody who holds it and whom this does not see.
+    let _alone: Option<Uuid> = roles::table
+        .find((tenant.uuid(), id.uuid()))
+        .select(roles::id)
+        .for_update()
+        .first(tx.connection())
+        .optional()?;
     let updated = diesel::update(roles::table.find((tenant.uuid(), id.uuid())))
         .set((
             roles::name.eq(settings.name.as_str()),

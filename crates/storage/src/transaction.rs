@@ -225,14 +225,19 @@ impl<'c> ChangeTx<'c> {
         tenant: TenantId,
         ids: &[ClientId],
     ) -> Result<&mut PgConnection, StorageError> {
-        let touched = self.touched.entry(tenant).or_default();
-        let new: Vec<Uuid> = ids
-            .iter()
-            .filter(|id| touched.insert(Subject::Client(**id)))
-            .map(|id| id.uuid())
-            .collect();
+        let new = self.about_to_touch(tenant, ids);
         raise_revisions_of_clients(self.connection, tenant, &new, self.now)?;
         Ok(self.connection)
+    }
+
+    /// The same where one statement writes all that there is to write, because a client stands in many indexes: it must
+    /// raise the revisions of those that this tells, which were not touched before.
+    pub(crate) fn about_to_touch(&mut self, tenant: TenantId, ids: &[ClientId]) -> Vec<Uuid> {
+        let touched = self.touched.entry(tenant).or_default();
+        ids.iter()
+            .filter(|id| touched.insert(Subject::Client(**id)))
+            .map(|id| id.uuid())
+            .collect()
     }
 
     /// What the log of record says besides of what this change has brought about by itself.
@@ -253,6 +258,7 @@ impl<'c> ChangeTx<'c> {
         let further = std::mem::take(&mut self.further);
         let count = events.iter().count() + further.len();
         let ids = self.event_ids.draw(self.now, count, self.entropy)?;
+        let mut all = Vec::with_capacity(count);
         for (id, event) in ids.into_iter().zip(events.iter().chain(&further)) {
             let touched = touched.remove(&event.tenant).unwrap_or_default();
             let cuts = cuts.remove(&event.tenant).unwrap_or_default();
@@ -261,8 +267,9 @@ impl<'c> ChangeTx<'c> {
                 subjects: touched.iter().map(|subject| subject.prefixed()).collect(),
                 cuts: cuts.iter().map(|subject| subject.id()).collect(),
             };
-            crate::audit_events::insert(self.connection, id, self.now, &self.origin, event, reach)?;
+            all.push((id, event, reach));
         }
+        crate::audit_events::insert(self.connection, self.now, &self.origin, all)?;
         match touched.pop_first() {
             Some((tenant, _)) => Err(StorageError::Unsaid { tenant }),
             None => Ok(()),

@@ -17,6 +17,7 @@ mod log_of_record;
 mod member_lists;
 mod migrations;
 mod organizations;
+mod ownership;
 mod partitions;
 mod rehearsals;
 mod resource_servers;
