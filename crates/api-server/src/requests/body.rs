@@ -96,6 +96,17 @@ impl RawBody {
         parse(&self.bytes)
     }
 
+    /// serde takes a list in the place of an object, its items for the fields in their order. The document knows no such
+    /// body, and fields may be added.
+    fn demand_object(&self) -> Result<(), Problem> {
+        let first = self.bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+        if first == Some(&b'[') {
+            let detail = "must be an object with named fields, not a list";
+            return Err(Problem::field("", detail));
+        }
+        Ok(())
+    }
+
     /// What two requests must have in common to be the same: the JSON, whatever the order of its fields and
     /// the spaces between them; otherwise the very bytes.
     pub fn essence(&self) -> Vec<u8> {
@@ -140,7 +151,9 @@ impl<T: DeserializeOwned + ToSchema + 'static> Body for Json<T> {
     }
 
     fn read(raw: &RawBody) -> Result<Self, Problem> {
-        raw.json(JSON).map(Self)
+        let body = raw.json(JSON).map(Self)?;
+        raw.demand_object()?;
+        Ok(body)
     }
 }
 
@@ -160,7 +173,7 @@ impl<T: DeserializeOwned + Default + ToSchema + 'static> Body for OptionalJson<T
         if raw.is_empty() {
             Ok(Self(T::default()))
         } else {
-            raw.json(JSON).map(Self)
+            Json::read(raw).map(|Json(body)| Self(body))
         }
     }
 }
@@ -285,6 +298,21 @@ mod tests {
             fault(r#"{"inner":{"number":1e99}}"#).pointer.unwrap(),
             "/inner/number"
         );
+    }
+
+    #[test]
+    fn a_list_is_not_taken_for_the_fields_in_their_order() {
+        let body = |text: &str| RawBody {
+            bytes: Bytes::from(text.to_owned()),
+            media_type: "application/json".to_owned(),
+        };
+        let list = " [{\"number\":1}]";
+        assert!(parse::<Outer>(list.as_bytes()).is_ok(), "serde takes it");
+        let Problem::InvalidFields(faults) = body(list).demand_object().unwrap_err() else {
+            panic!("it is another problem");
+        };
+        assert_eq!(faults[0].pointer.as_deref(), Some(""));
+        assert!(body("{\"inner\":[1]}").demand_object().is_ok());
     }
 
     #[test]
