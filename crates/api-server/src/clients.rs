@@ -33,6 +33,7 @@ use crate::organizations::check_brings_nothing;
 use crate::problem::{FieldFault, Problem, ProblemCode};
 use crate::requests::{MergePatch, Whole};
 
+pub(crate) use create::check_owner;
 pub use input::{ClientInput, OwnerContactShape};
 pub use shapes::{ClientOutput, CreatedClient, PauseOutput, for_the_log, pauses};
 use shapes::{LIVE, Live};

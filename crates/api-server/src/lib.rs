@@ -20,6 +20,7 @@ pub mod openapi;
 pub mod operation;
 pub mod organizations;
 pub mod outbox;
+pub mod ownership;
 pub mod problem;
 pub mod reference;
 mod repeat;
