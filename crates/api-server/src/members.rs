@@ -2,7 +2,9 @@
 
 mod authority;
 mod create;
+mod impact;
 mod links;
+mod offboarding;
 mod role_assignments;
 mod root_owner;
 mod shapes;
@@ -100,7 +102,8 @@ pub fn operations() -> Vec<Operation> {
                 Tag::Members,
                 "Change a member",
                 "Changes what is given, and nothing else. For another address you must hold whatever the member \
-                 holds; the root owner lives in the root organization.",
+                 holds; the root owner lives in the root organization. Whoever leaves the root organization leaves \
+                 their clients to the root owner, and the secrets that they know are due to be rotated.",
             )
             .needs(Permission::MembersWrite)
             .conditional()
@@ -114,7 +117,8 @@ pub fn operations() -> Vec<Operation> {
             .about(
                 Tag::Members,
                 "Replace a member's settings",
-                "Gives them these settings, and every one that is absent its default. They must exist.",
+                "Gives them these settings, and every one that is absent its default. They must exist. Whoever leaves \
+                 the root organization leaves their clients to the root owner.",
             )
             .needs(Permission::MembersWrite)
             .conditional()
@@ -126,6 +130,8 @@ pub fn operations() -> Vec<Operation> {
             .by(replace),
     ];
     operations.extend(state::operations());
+    operations.push(impact::operation());
+    operations.push(offboarding::operation());
     operations.extend(links::operations());
     operations.extend(role_assignments::operations());
     operations.extend(root_owner::operations());

@@ -105,7 +105,8 @@ pub fn operations() -> Vec<Operation> {
                 "Move a business group",
                 "Puts it, with all that lies below and in it, under another organization. From then on it is managed by \
                  whoever manages that one. You need `organizations.write` over the organization that it leaves as well \
-                 as over the one that it comes under.",
+                 as over the one that it comes under. Clients whose owners administer them there no more go to the root \
+                 owner.",
             )
             .needs(Permission::OrganizationsWrite)
             .conditional()

@@ -93,7 +93,8 @@ pub fn operations() -> Vec<Operation> {
                 Tag::Roles,
                 "Change a role",
                 "Changes what is given, and nothing else; whoever holds the role has what it then permits, at once. \
-                 You must hold what is added, over the root organization.",
+                 You must hold what is added, over the root organization. Clients that a holder can't own any more without \
+                 what is taken away go to the root owner.",
             )
             .needs_over_whole_tenant(Permission::RolesWrite)
             .conditional()

@@ -48,6 +48,20 @@ words! {
         /// Leave out what follows.
         Stop = "stop",
     }
+    /// What becomes of a member who leaves.
+    Departure {
+        /// They are deleted for good.
+        Delete = "delete",
+        /// They are disabled until enabled again.
+        Disable = "disable",
+    }
+    /// What became of a member who left.
+    MemberFate {
+        /// They were deleted for good.
+        Deleted = "deleted",
+        /// They are disabled until enabled again.
+        Disabled = "disabled",
+    }
     /// Whether a client may act.
     ClientStatus {
         /// It may.
@@ -202,6 +216,15 @@ words! {
         Platform = "platform",
         /// A resource server's of the tenant's own.
         Private = "private",
+    }
+}
+
+impl From<Departure> for MemberFate {
+    fn from(departure: Departure) -> Self {
+        match departure {
+            Departure::Delete => Self::Deleted,
+            Departure::Disable => Self::Disabled,
+        }
     }
 }
 

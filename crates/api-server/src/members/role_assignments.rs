@@ -62,7 +62,9 @@ pub(super) fn operations() -> Vec<Operation> {
                 Tag::Members,
                 "Take a role from a member",
                 "You must hold whatever the role permits, over the same organization or one above it. The root owner \
-                 can't lose `owner`. No call that begins after this has returned can do by it what it permitted.",
+                 can't lose `owner`. No call that begins after this has returned can do by it what it permitted. \
+                 Clients of theirs that they can't own any more without it go to the root owner, and the secrets that \
+                 they know of these are due to be rotated.",
             )
             .needs(Permission::RolesAssign)
             .urgent()

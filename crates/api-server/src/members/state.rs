@@ -31,8 +31,9 @@ pub(super) fn operations() -> Vec<Operation> {
                 Tag::Members,
                 "Disable a member",
                 "Until they are enabled again they don't sign in, and tokens of clients that act for them are good \
-                 nowhere; when this has returned, that holds on every server. You must hold whatever the member \
-                 holds. The root owner can't be disabled.",
+                 nowhere; when this has returned, that holds on every server. Their clients go to the root owner, go on \
+                 working, and don't come back; the secrets that they know are due to be rotated. You must hold \
+                 whatever the member holds. The root owner can't be disabled.",
             )
             .needs(Permission::MembersDisable)
             .urgent()
@@ -60,7 +61,8 @@ pub(super) fn operations() -> Vec<Operation> {
                 Tag::Members,
                 "Delete a member",
                 "For good: their roles and password go, and tokens of clients that act for them die. You must hold \
-                 whatever the member holds. The root owner can't be deleted. The member's name must be typed in \
+                 whatever the member holds. Their clients go to the root owner and go on working; the secrets that they \
+                 know are due to be rotated. The root owner can't be deleted. The member's name must be typed in \
                  `confirm_name`.",
             )
             .needs(Permission::MembersDelete)
