@@ -316,7 +316,8 @@ impl Scene {
                 self.ids.push((kind, made.text("/id")));
             }
         }
-        if operation.path.contains("{member}") || operation.id == "handOverRootOwnership" {
+        let names_a_member = ["handOverRootOwnership", "transferClient"];
+        if operation.path.contains("{member}") || names_a_member.contains(&operation.id.as_str()) {
             let member = self.world.member(&self.tenant, MEMBER, "new@acme.example");
             let assignment = self.world.assign(&self.tenant, &member, "owner", None);
             if operation.id == "enableMember" {

@@ -34,6 +34,7 @@ mod organizations;
 mod outages;
 mod outbox;
 mod own_roles;
+mod ownership;
 mod patching;
 mod platform_introspection;
 mod platform_servers;
