@@ -6,6 +6,7 @@ use grantor_domain::audit::Action;
 use grantor_domain::ids::{ClientId, MemberId, OrganizationId, SecretId};
 use grantor_domain::ownership::DueWhy as Why;
 use grantor_domain::permission::Permission;
+use grantor_storage::listing::{Part, Place};
 use grantor_storage::ownership::{self, DueFilter, DueSecret, Held};
 use grantor_storage::{Change, last_uses};
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ use crate::call::Call;
 use crate::clients::{ClientOutput, check_owner, find_for_change, shown};
 use crate::operation::{Operation, Success, Tag};
 use crate::problem::Problem;
-use crate::requests::{Fields, Filter, FilterKind, Json, ListRules, Place};
+use crate::requests::{Fields, Filter, FilterKind, Json, ListRules};
 use crate::schemas::Page;
 use crate::words::{DueWhy, TransferCause};
 
@@ -172,26 +173,23 @@ async fn transfer(
 
 /// Where a secret stands in the list: those of one client stand together.
 fn place((client, secret): Held) -> Place {
-    Place {
-        key: Some(client.uuid().to_string()),
-        id: secret.uuid(),
-    }
+    (Some(client.uuid().to_string()), secret.uuid())
 }
 
-fn held(place: &Place) -> Option<Held> {
-    let client = place.key.as_deref()?.parse::<Uuid>().ok()?;
-    Some((ClientId::from_uuid(client), SecretId::from_uuid(place.id)))
+fn held((client, secret): Place) -> Option<Held> {
+    let client = client?.parse::<Uuid>().ok()?;
+    Some((ClientId::from_uuid(client), SecretId::from_uuid(secret)))
 }
 
 async fn due(call: Call) -> Result<Answer<Page<DueSecretOutput>>, Problem> {
     let page = call.page()?;
     let why = page.filters.text("why").and_then(Why::parse);
-    let after = match &page.after {
+    let after = match page.after_place() {
         Some(place) => Some(held(place).ok_or(Problem::InvalidCursor)?),
         None => None,
     };
     let fetch = page.fetch();
-    let (found, on) = call
+    let part = call
         .read(move |tx, acting| {
             let filter = DueFilter {
                 organizations: acting.visible(tx)?,
@@ -202,11 +200,14 @@ async fn due(call: Call) -> Result<Answer<Page<DueSecretOutput>>, Problem> {
             let uses = last_uses::of(tx, acting.tenant, secrets)?;
             let found = due.found.into_iter().map(|found| {
                 let last_used_at = uses.get(&found.secret.id.uuid()).copied();
-                DueSecretOutput::of(found, last_used_at)
+                let at = place((found.client, found.secret.id));
+                (at, DueSecretOutput::of(found, last_used_at))
             });
-            Ok((found.collect::<Vec<_>>(), due.on))
+            Ok(Part {
+                found: found.collect(),
+                stopped_at: due.on.map(place),
+            })
         })
         .await?;
-    let of = |due: &DueSecretOutput| place((due.client_id, due.secret_id));
-    Answer::ok(&page.page_up_to(on.map(place), found, of, |due| due)?)
+    Answer::ok(&page.page_of(part)?)
 }

@@ -12,11 +12,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::find;
-use super::role_assignments::AssignmentOutput;
 use crate::answer::Answer;
 use crate::call::{Acting, Call, Stop};
 use crate::operation::{Operation, Success, Tag};
 use crate::problem::Problem;
+use crate::role_assignments::AssignmentOutput;
 use crate::words::ClientStatus;
 
 /// No more of one kind are listed.

@@ -16,13 +16,13 @@ use utoipa::ToSchema;
 use super::authority::check_holds_as_much;
 use super::find_for_change;
 use super::impact::{Sight, Touched};
-use super::role_assignments::for_the_log as role_for_the_log;
 use super::shapes::for_the_log;
 use crate::answer::Answer;
 use crate::call::{Acting, Call, Stop, confirm};
 use crate::operation::{Operation, Success, Tag};
 use crate::problem::{FieldFault, Problem, ProblemCode};
 use crate::requests::{Fields, Json};
+use crate::role_assignments::for_the_log as role_for_the_log;
 use crate::words::{Departure, MemberFate};
 
 /// No more clients are named that somebody can't own.
