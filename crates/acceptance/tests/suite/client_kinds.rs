@@ -213,8 +213,7 @@ fn client_3_redirect_uris_are_absolute_exact_and_go_nowhere_unsafe() {
     // What only a native client may have can't be brought along into another profile.
     let id = made(&acme, &at(&native, "native"))["id"].clone();
     let path = client(id.as_str().unwrap(), "");
-    let patch = json!({ "profile": "web" });
-    let refused = acme.send("PATCH", &path, &patch);
+    let refused = acme.send("PATCH", &path, &json!({ "profile": "web" }));
     let problem = expect_problem(acme.world(), &refused, 422, "invalid-field");
     assert_eq!(problem["errors"][0]["pointer"], json!("/redirect_uris/0"));
 }
@@ -475,7 +474,7 @@ fn client_9_the_detail_has_the_urls_of_its_flows() {
     }
     // Those that serve machines answer, and the metadata says the same.
     let base = acme.world().endpoint(&acme.scene.tenant.id, "");
-    let url = format!("{}.well-known/openid-configuration", base);
+    let url = format!("{base}.well-known/openid-configuration");
     let metadata = acme.world().http.get(&url, &[]).expect(200);
     for name in [
         "issuer",

@@ -337,26 +337,16 @@ impl Scene {
             self.ids.push(("member", member));
             self.ids.push(("role_assignment", assignment));
         }
-        if operation.path.contains("{secret}") {
-            let client = &self.ids[0].1;
-            let path = format!("/v1/tenants/{}/clients/{client}/secrets", self.tenant.id);
-            let headers = [("authorization", self.authorization.as_str())];
-            let made = self
-                .world
-                .http
-                .post_json(&self.world.api(&path), &headers, &json!({}));
-            self.ids.push(("secret", made.text("/secret/id")));
-        }
         if operation.path.contains("{role}") {
-            let path = format!("/v1/tenants/{}/roles", self.tenant.id);
-            let headers = [("authorization", self.authorization.as_str())];
             let body = json!({ "name": "Reader", "permissions": ["clients.read"] });
-            let made = self
-                .world
-                .http
-                .post_json(&self.world.api(&path), &headers, &body);
-            self.ids.push(("role", made.text("/id")));
+            let made = self.made("roles", &body);
+            self.ids.push(("role", made));
         }
+        self.prepare_client(operation);
+    }
+
+    /// The same of what hangs on the client.
+    fn prepare_client(&mut self, operation: &Operation) {
         if operation.id == "changeClientType" {
             let body = json!({ "name": "Web shop", "profile": "web", "redirect_uris": ["https://shop.example/cb"],
                 "owner_contact": { "email": "o@example.com" } });
@@ -364,6 +354,10 @@ impl Scene {
             self.ids[0].1 = made;
         }
         let client = self.ids[0].1.clone();
+        if operation.path.contains("{secret}") {
+            let made = self.post(&format!("clients/{client}/secrets"), &json!({}));
+            self.ids.push(("secret", made.text("/secret/id")));
+        }
         if operation.id == "revokeServiceRole" {
             let path = format!("clients/{client}/service-roles");
             let assignment = self.made(&path, &json!({ "role": "support" }));
@@ -375,7 +369,6 @@ impl Scene {
             self.post(&format!("clients/{client}/enablements"), &body);
         }
         if operation.id == "enableClient" {
-            let client = &self.ids[0].1;
             let path = format!("/v1/tenants/{}/clients/{client}/disable", self.tenant.id);
             let url = self.world.api(&path);
             let headers = [("authorization", self.authorization.as_str())];

@@ -113,12 +113,10 @@ fn one_field_changes_and_every_other_stays_as_it_is() {
                     "name" => json!("Yet another"),
                     "description" => json!(""),
                     "owner_contact" => json!({ "name": "Ada", "email": "ada@example.com" }),
-                    "allowed_scopes" => json!([]),
-                    "require_requested_scopes" => json!(true),
+                    "allowed_scopes" | "allowed_ips" => json!([]),
+                    "require_requested_scopes" | "require_pkce" => json!(true),
                     "access_token_lifetime_seconds" => json!(3600),
                     "homepage" | "logo" => Value::Null,
-                    "require_pkce" => json!(true),
-                    "allowed_ips" => json!([]),
                     _ => json!("client_secret_basic"),
                 }
             };

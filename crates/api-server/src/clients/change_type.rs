@@ -97,13 +97,12 @@ async fn change_type(
         if let Some(profile) = input.profile {
             settings.profile = profile.into();
             // Which redirect URIs it may have hangs on the profile.
-            let uris = settings
+            let mut uris = settings
                 .redirect_uris
                 .iter()
                 .chain(&settings.post_logout_redirect_uris);
-            if let Some(error) = uris
-                .filter_map(|uri| RedirectUri::parse(uri.as_str(), settings.profile).err())
-                .next()
+            if let Some(error) =
+                uris.find_map(|uri| RedirectUri::parse(uri.as_str(), settings.profile).err())
             {
                 fields.fault(
                     "/profile",

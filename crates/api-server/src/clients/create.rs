@@ -14,6 +14,7 @@ use crate::call::{Acting, Call, Stop};
 use crate::operation::{Operation, Success, Tag};
 use crate::problem::{Problem, ProblemCode};
 use crate::requests::Json;
+use crate::secrets::ShownSecret;
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -46,16 +47,12 @@ async fn create(
     let location = call.address(&format!("/v1/tenants/{}/clients/{id}", call.tenant()));
     call.change(move |tx, acting| {
         let tenant = acting.tenant;
-        let organization = match wanted.organization {
-            Some(organization) => {
-                check_home(tx, acting, organization)?;
-                organization
-            }
-            None => {
-                acting.reach(tx, acting.caller.root)?;
-                acting.caller.root
-            }
-        };
+        let organization = wanted.organization.unwrap_or(acting.caller.root);
+        if wanted.organization.is_some() {
+            check_home(tx, acting, organization)?;
+        } else {
+            acting.reach(tx, organization)?;
+        }
         if !names_lifetime {
             let default = settings::find(tx, tenant)?.default_access_token_lifetime;
             prepared.settings_mut().access_token_lifetime = default.0;
@@ -68,7 +65,7 @@ async fn create(
         let client = clients::find(tx, tenant, id)?.ok_or(Problem::Internal)?;
         let events = prepared.events(tenant, organization);
         let secret = prepared.show_secret(tx.now(), acting.dry_run);
-        let shown = secret.as_ref().map(|secret| secret.id());
+        let shown = secret.as_ref().map(ShownSecret::id);
         let created = CreatedClient {
             client: output(tx, acting, &client)?,
             secret,

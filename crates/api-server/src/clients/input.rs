@@ -348,6 +348,10 @@ impl OwnerContactShape {
 }
 
 /// Parses what may be absent.
+#[expect(
+    clippy::option_option,
+    reason = "the outer tells whether it is good, the inner whether it was given"
+)]
 fn optional<I, T, E: std::fmt::Display>(
     fields: &mut Fields,
     pointer: &str,

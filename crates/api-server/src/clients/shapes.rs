@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use grantor_domain::audit::Person;
 use grantor_domain::client::{self, Client};
 use grantor_domain::ids::{ClientId, OrganizationId};
+use grantor_domain::lifetime::RefreshTokenLifetime;
 use grantor_domain::redirect_uri::RedirectUri;
 use grantor_domain::suspension::{Pause, Suspension};
 use grantor_domain::web_address::WebAddress;
@@ -205,7 +206,7 @@ impl ClientOutput {
             access_token_lifetime_seconds: settings.access_token_lifetime.seconds(),
             refresh_token_lifetime_seconds: settings
                 .refresh_token_lifetime
-                .map(|lifetime| lifetime.seconds()),
+                .map(RefreshTokenLifetime::seconds),
             owner_contact: (&settings.owner_contact).into(),
             status: client.status().into(),
             pauses: pauses(suspension),
@@ -262,7 +263,7 @@ pub fn for_the_log(settings: &client::ClientSettings, organization: Organization
         "require_requested_scopes": settings.require_requested_scopes,
         "allowed_ips": settings.allowed_ips.to_vec(),
         "access_token_lifetime_seconds": settings.access_token_lifetime.seconds(),
-        "refresh_token_lifetime_seconds": settings.refresh_token_lifetime.map(|lifetime| lifetime.seconds()),
+        "refresh_token_lifetime_seconds": settings.refresh_token_lifetime.map(RefreshTokenLifetime::seconds),
     }) else {
         return Value::Null;
     };
