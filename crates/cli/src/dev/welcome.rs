@@ -97,7 +97,7 @@ fn write(
          | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')\n\
          # ... makes a client, whose secret is shown this once\n\
          curl -s -H \"Authorization: Bearer $ADMIN_TOKEN\" -H 'Content-Type: application/json' \
-         -d '{{\"name\":\"Reports\",\"owner_contact\":{{\"email\":\"reports@demo.example\"}},\"allowed_scopes\":[\"orders.api:read\"]}}' \
+         -d '{{\"name\":\"Reports\",\"profile\":\"service\",\"owner_contact\":{{\"email\":\"reports@demo.example\"}},\"allowed_scopes\":[\"orders.api:read\"]}}' \
          \"$API/v1/tenants/$TENANT/clients\"; echo\n\
          # ... and reads the log of record\n\
          curl -s -H \"Authorization: Bearer $ADMIN_TOKEN\" \"$API/v1/tenants/$TENANT/audit-events?limit=3\"; echo"
