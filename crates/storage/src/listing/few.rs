@@ -2,7 +2,7 @@
 
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::Uuid as SqlUuid;
+use diesel::sql_types::{Array, Nullable, Uuid as SqlUuid};
 use grantor_domain::search::above;
 use uuid::Uuid;
 
@@ -11,9 +11,9 @@ use super::{Asked, LOOKS, Listed, Order};
 use crate::error::StorageError;
 
 #[derive(QueryableByName)]
-struct Candidate {
-    #[diesel(sql_type = SqlUuid)]
-    id: Uuid,
+struct Met {
+    #[diesel(sql_type = Nullable<Array<SqlUuid>>)]
+    ids: Option<Vec<Uuid>>,
 }
 
 /// All, each once, that meet one of the things that are asked for, if there is one that no more than [`LOOKS`] meet.
@@ -23,9 +23,11 @@ pub(super) fn all(
     asked: &Asked<'_>,
 ) -> Result<Option<Vec<Uuid>>, StorageError> {
     for (given, statement) in ways(listed, asked) {
-        let met: Vec<Candidate> = given.load(connection, statement)?;
-        if i64::try_from(met.len()).is_ok_and(|many| many <= LOOKS) {
-            let mut ids: Vec<Uuid> = met.into_iter().map(|candidate| candidate.id).collect();
+        let statement = format!(
+            "SELECT CASE WHEN count(*) <= {LOOKS} THEN coalesce(array_agg(met.id), '{{}}') END AS ids FROM ({statement}) AS met"
+        );
+        let met: Vec<Met> = given.load(connection, statement)?;
+        if let Some(mut ids) = met.into_iter().find_map(|met| met.ids) {
             ids.sort_unstable();
             ids.dedup();
             return Ok(Some(ids));
@@ -34,7 +36,7 @@ pub(super) fn all(
     Ok(None)
 }
 
-/// A statement for each thing that is asked for, which reads one more than would be few. The orders in them are those of
+/// A statement for each thing that is asked for, which reads one more than would be few; more are not brought here. The orders in them are those of
 /// the indexes, and for the planner alone: it might go through the table else.
 fn ways<'a>(listed: &'a Listed, asked: &'a Asked<'_>) -> impl Iterator<Item = (Given, String)> {
     let Listed {

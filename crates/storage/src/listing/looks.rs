@@ -67,25 +67,33 @@ pub(super) fn among(
     }
     let mut statement = Statement::new(listed, asked);
     let few = statement.given.uuids(few);
-    let tenant = &statement.tenant;
-    let keyed = match asked.order {
-        Order::Made | Order::By(_) => format!(
-            "SELECT own.key, few.id FROM unnest({few}) AS few (id) \
-             CROSS JOIN LATERAL (SELECT {key} AS key FROM {table} WHERE tenant_id = {tenant} AND id = few.id LIMIT 1) AS own",
-            key = statement.ordered.key(),
-            table = listed.table,
-        ),
+    let (keyed, mut checks) = match asked.order {
+        Order::Made | Order::By(_) => {
+            // The key stands in the row in which the rest is looked up.
+            let mut held = statement.held(Led::ByIds);
+            held.insert(
+                0,
+                format!("tenant_id = {} AND id = few.id", statement.tenant),
+            );
+            let keyed = format!(
+                "SELECT own.key, few.id FROM unnest({few}) AS few (id) \
+                 CROSS JOIN LATERAL (SELECT {key} AS key FROM {table} WHERE {held} LIMIT 1) AS own",
+                key = statement.ordered.key(),
+                table = listed.table,
+                held = held.join(" AND "),
+            );
+            (keyed, Checks::default())
+        }
         Order::Found(sought) => {
             let first = statement.given.text(&sought.first);
             let first = statement.first_word("few.id", &first);
-            format!("SELECT {first} AS key, few.id FROM unnest({few}) AS few (id)")
+            let keyed = format!("SELECT {first} AS key, few.id FROM unnest({few}) AS few (id)");
+            let mut checks = statement.checks(Led::ByIds);
+            let above = statement.given.text(&above(&sought.first));
+            checks.conditions.push(format!("step.key < {above}"));
+            (keyed, checks)
         }
     };
-    let mut checks = statement.checks(Led::ByIds);
-    if let Order::Found(sought) = asked.order {
-        let above = statement.given.text(&above(&sought.first));
-        checks.conditions.push(format!("step.key < {above}"));
-    }
     if let Some(place) = statement.place() {
         let after = statement.ordered.after("step.key", "step.id", &place);
         checks.conditions.push(after);
@@ -119,6 +127,7 @@ enum Led {
 }
 
 /// What things that were come upon must meet, called `step`.
+#[derive(Default)]
 struct Checks {
     /// A row that must be there.
     row: Option<String>,
@@ -223,15 +232,8 @@ impl<'a> Statement<'a> {
         )
     }
 
-    /// What must be met besides that by which things were come upon. It is looked up by their keys: the subqueries with
-    /// their limits keep the planner from beginning with it.
-    fn checks(&mut self, led: Led) -> Checks {
-        let Listed {
-            table,
-            words,
-            whose,
-            ..
-        } = self.listed;
+    /// What the rows of things that were come upon must hold.
+    fn held(&mut self, led: Led) -> Vec<String> {
         let narrowed = self.asked.narrowed;
         let mut held = Vec::new();
         if let Some(organizations) = &narrowed.organizations {
@@ -250,6 +252,19 @@ impl<'a> Statement<'a> {
                 held.push(format!("{column} = {}", self.given.call(value)));
             }
         }
+        held
+    }
+
+    /// What must be met besides that by which things were come upon. It is looked up by their keys: the subqueries with
+    /// their limits keep the planner from beginning with it.
+    fn checks(&mut self, led: Led) -> Checks {
+        let Listed {
+            table,
+            words,
+            whose,
+            ..
+        } = self.listed;
+        let held = self.held(led);
         let tenant = &self.tenant;
         let row = (!held.is_empty()).then(|| {
             let held = held.join(" AND ");

@@ -14,7 +14,7 @@ use super::{Asked, LOOKS, Listed, Part, looks};
 use crate::error::StorageError;
 
 /// So many rows of all runs together may be merged of which some are skipped.
-const ROWS: usize = 40_000;
+const ROWS: usize = 10_000;
 /// However many runs there are, so many are merged.
 const FEWEST: usize = 200;
 

@@ -98,7 +98,7 @@ fn what_many_meet_each_and_few_together_is_found_by_short_pages_that_go_on() {
                     let mut found = Vec::new();
                     let mut after: Option<Place> = None;
                     // Whole pages of many are not all turned.
-                    for _ in 0..8 {
+                    for _ in 0..12 {
                         let asked = Asked {
                             tenant: TenantId::from_uuid(id_of(1)),
                             narrowed: &narrowed,
@@ -124,7 +124,7 @@ fn what_many_meet_each_and_few_together_is_found_by_short_pages_that_go_on() {
                     if after.is_none() {
                         assert_eq!(found, wanted, "{told}");
                     } else {
-                        assert_eq!(found.len(), usize::try_from(8 * limit).unwrap(), "{told}");
+                        assert_eq!(found.len(), usize::try_from(12 * limit).unwrap(), "{told}");
                         assert!(wanted.starts_with(&found), "{told}");
                     }
                 }
