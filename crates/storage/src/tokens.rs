@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bytea, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use grantor_domain::ids::{ClientId, MemberId, TenantId, TokenId};
+use grantor_domain::lifetime::AccessTokenLifetime;
 use grantor_domain::suspension::{Position, Suspension};
 use grantor_domain::tenant::Tenant;
 use grantor_domain::token::AccessToken;
@@ -222,17 +223,22 @@ struct CountRow {
     of_member: Option<i64>,
 }
 
-// Along the primary key from the first id that has not expired, and of each client no further than is counted.
+// Along the primary key from the first id that has not expired, and of each client no further than is counted; so far
+// that no token expires later, for what partitions are beyond need not be looked into.
 const LIVE: &str = "SELECT asked.client_id, \
        (SELECT count(*) FROM (SELECT FROM access_tokens AS token WHERE token.tenant_id = $1 \
-         AND token.client_id = asked.client_id AND token.id >= $3 AND token.revoked_at IS NULL AND token.epoch = $4 \
-         AND token.decided_at >= coalesce(cut.cut_below, 0) AND token.decided_at >= $5 LIMIT $6) AS live) AS all_of_them, \
+         AND token.client_id = asked.client_id AND token.id >= $3 AND token.id < $8 AND token.revoked_at IS NULL \
+         AND token.epoch = $4 AND token.decided_at >= coalesce(cut.cut_below, 0) AND token.decided_at >= $5 LIMIT $6) \
+         AS live) AS all_of_them, \
        CASE WHEN $7 IS NULL THEN NULL ELSE (SELECT count(*) FROM (SELECT FROM access_tokens AS token WHERE token.tenant_id = $1 \
-         AND token.member_id = $7 AND token.client_id = asked.client_id AND token.id >= $3 AND token.revoked_at IS NULL \
-         AND token.epoch = $4 AND token.decided_at >= coalesce(cut.cut_below, 0) AND token.decided_at >= $5 LIMIT $6) AS live) END \
-         AS of_member \
-     FROM unnest($2) AS asked (client_id) \
-     LEFT JOIN suspensions AS cut ON cut.tenant_id = $1 AND cut.subject_id = asked.client_id";
+         AND token.member_id = $7 AND token.client_id = asked.client_id AND token.id >= $3 AND token.id < $8 \
+         AND token.revoked_at IS NULL AND token.epoch = $4 AND token.decided_at >= coalesce(cut.cut_below, 0) \
+         AND token.decided_at >= $5 LIMIT $6) AS live) END AS of_member \
+     FROM unnest($2) AS asked (client_id) LEFT JOIN LATERAL (SELECT cut_below FROM suspensions \
+       WHERE suspensions.tenant_id = $1 AND suspensions.subject_id = asked.client_id LIMIT 1) AS cut ON true";
+
+/// By how long the clocks of servers that issue tokens may be ahead, at the very most, in seconds.
+const AHEAD: i64 = 3_600;
 
 /// Counts the live tokens of clients, of all members and of one.
 pub fn count_live(
@@ -246,6 +252,8 @@ pub fn count_live(
     let epoch = installation::epoch(tx)?;
     // What expires at this very moment has expired.
     let first = stored::lowest_id(now.timestamp_millis().saturating_add(1));
+    let longest = i64::from(AccessTokenLifetime::LONGEST) + AHEAD;
+    let end = stored::lowest_id(now.timestamp_millis().saturating_add(longest * 1_000));
     let rows: Vec<CountRow> = diesel::sql_query(LIVE)
         .bind::<SqlUuid, _>(tenant.id.uuid())
         .bind::<Array<SqlUuid>, _>(clients)
@@ -254,6 +262,7 @@ pub fn count_live(
         .bind::<BigInt, _>(tenant.suspension.cut_below)
         .bind::<BigInt, _>(i64::from(COUNTED) + 1)
         .bind::<Nullable<SqlUuid>, _>(member.map(MemberId::uuid))
+        .bind::<SqlUuid, _>(end)
         .load(tx.connection())?;
     Ok(rows
         .into_iter()
