@@ -54,20 +54,30 @@ impl Looked {
     }
 }
 
-// Along the secrets that are not revoked, from after a place, as many as a page looks at.
-const LOOK: &str = "SELECT looked.client_id, looked.id, \
-       ((looked.expires_at IS NULL OR looked.expires_at > $5) AND client.id IS NOT NULL \
-         AND ($6 IS NULL OR client.organization_id IN (SELECT unnest($6))) \
-         AND (coalesce(looked.due_why, CASE WHEN looked.created_at <= mark.marked_at THEN 'precaution' END) = $7 \
-           OR $7 IS NULL AND (looked.due_why IS NOT NULL OR looked.created_at <= mark.marked_at))) IS TRUE AS due \
-     FROM (SELECT client_id, id, expires_at, created_at, due_why FROM client_secrets \
-       WHERE tenant_id = $1 AND revoked_at IS NULL AND (client_id, id) > ($2, $3) \
-         AND ($7 IS DISTINCT FROM 'exposed' OR due_since IS NOT NULL) \
-       ORDER BY client_id, id LIMIT $4) AS looked \
-     LEFT JOIN LATERAL (SELECT id, organization_id FROM clients WHERE tenant_id = $1 AND id = looked.client_id LIMIT 1) AS client ON true \
-     LEFT JOIN LATERAL (SELECT marked_at FROM rotation_marks WHERE tenant_id = $1 AND organization_id = client.organization_id LIMIT 1) \
-       AS mark ON true \
-     ORDER BY looked.client_id, looked.id";
+// Along the secrets that are not revoked, from after a place, as many as a page looks at. Which of them it is has an index
+// of its own each, so it is told outside the values: a plan for any value would go through all of them.
+fn look(of_exposed: bool) -> String {
+    let which = if of_exposed {
+        " AND due_since IS NOT NULL"
+    } else {
+        ""
+    };
+    format!(
+        "SELECT looked.client_id, looked.id, \
+           ((looked.expires_at IS NULL OR looked.expires_at > $5) AND client.id IS NOT NULL \
+             AND ($6 IS NULL OR client.organization_id IN (SELECT unnest($6))) \
+             AND (coalesce(looked.due_why, CASE WHEN looked.created_at <= mark.marked_at THEN 'precaution' END) = $7 \
+               OR $7 IS NULL AND (looked.due_why IS NOT NULL OR looked.created_at <= mark.marked_at))) IS TRUE AS due \
+         FROM (SELECT client_id, id, expires_at, created_at, due_why FROM client_secrets \
+           WHERE tenant_id = $1 AND revoked_at IS NULL AND (client_id, id) > ($2, $3){which} \
+           ORDER BY client_id, id LIMIT $4) AS looked \
+         LEFT JOIN LATERAL (SELECT id, organization_id FROM clients WHERE tenant_id = $1 AND id = looked.client_id LIMIT 1) \
+           AS client ON true \
+         LEFT JOIN LATERAL (SELECT marked_at FROM rotation_marks WHERE tenant_id = $1 \
+           AND organization_id = client.organization_id LIMIT 1) AS mark ON true \
+         ORDER BY looked.client_id, looked.id"
+    )
+}
 
 /// What a page of what is due comes to.
 #[derive(Debug, Default)]
@@ -104,7 +114,7 @@ pub fn due(
         .organizations
         .as_ref()
         .map(|all| all.iter().map(|one| one.uuid()).collect());
-    let looked: Vec<Looked> = diesel::sql_query(LOOK)
+    let looked: Vec<Looked> = diesel::sql_query(look(filter.why == Some(DueWhy::Exposed)))
         .bind::<SqlUuid, _>(tenant.uuid())
         .bind::<SqlUuid, _>(client)
         .bind::<SqlUuid, _>(secret)
