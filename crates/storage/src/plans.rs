@@ -4,6 +4,8 @@
 //! The functions themselves are called, and what they send is listened to. Then each statement is explained as the role
 //! that sends it, over tables in which another way would seem to pay.
 
+mod clients;
+
 use std::sync::{Arc, Mutex};
 
 use diesel::connection::{Instrumentation, InstrumentationEvent, SimpleConnection as _};
