@@ -1,9 +1,10 @@
-//! Whether lists and checks stay flat: the same calls on a tenant with 100 members and on one with 100,000, on an
-//! installation with 100 tenants and on one with 10,000.
+//! Whether lists and checks stay flat: the same calls on a tenant with 100 members and on one with 100,000, on one with
+//! 1,000 clients and on one with 1,000,000, on an installation with 100 tenants and on one with 10,000.
 //!
 //! Small and large take turns within one run, so that what else the machine does concerns them alike: what counts is the
 //! ratio. Each call is one transaction as the servers make it, by the role that they have.
-//! `cargo run -p grantor-storage --example at_scale`; it takes some minutes. A word after `--` picks what to measure.
+//! `cargo run -p grantor-storage --example at_scale`; it takes some minutes. Words after `--` pick what to measure:
+//! the calls whose names have one of them.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -14,6 +15,8 @@
 use std::time::{Duration, Instant};
 
 mod checks;
+mod client_calls;
+mod clients;
 mod lists;
 mod members;
 mod world;
@@ -46,17 +49,24 @@ impl Measured {
 }
 
 fn main() {
-    let picked = std::env::args().nth(1).unwrap_or_default();
-    let world = World::new();
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let picked = |measured: &Measured| {
+        words.is_empty() || words.iter().any(|word| measured.name.contains(word))
+    };
+    let [mut others, mut clients] = [
+        vec![lists::all(), members::all(), checks::all()],
+        vec![clients::all(), client_calls::all()],
+    ]
+    .map(|all| all.into_iter().flatten().collect::<Vec<_>>());
+    others.retain(picked);
+    clients.retain(picked);
+    let world = World::new(!clients.is_empty());
     println!(
-        "{:<58} {:>11} {:>15} {:>15} {:>6} {:>6}",
+        "{:<64} {:>11} {:>15} {:>15} {:>6} {:>6}",
         "in milliseconds, small | large", "rows", "p50", "p99", "×p50", "×p99"
     );
-    let all = [lists::all(), members::all(), checks::all()];
-    for measured in all.into_iter().flatten() {
-        if measured.name.contains(&picked) {
-            measure(&world, &measured);
-        }
+    for measured in others.into_iter().chain(clients) {
+        measure(&world, &measured);
     }
 }
 
@@ -74,7 +84,7 @@ fn measure(world: &World, measured: &Measured) {
     }
     let [small, large] = times.map(Told::of);
     println!(
-        "{:<58} {:>5}|{:>5} {:>7.2}|{:>7.2} {:>7.2}|{:>7.2} {:>6.1} {:>6.1}",
+        "{:<64} {:>5}|{:>5} {:>7.2}|{:>7.2} {:>7.2}|{:>7.2} {:>6.1} {:>6.1}",
         measured.name,
         rows[0],
         rows[1],

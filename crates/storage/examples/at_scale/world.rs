@@ -1,12 +1,14 @@
-//! A small and a large tenant in a large installation, and a small installation beside.
+//! A small and a large tenant in a large installation, two more with few and many clients, and a small installation beside.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
 use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::ids::{
-    ClientId, MemberId, OrganizationId, RoleAssignmentId, RoleId, TenantId, TokenId,
+    ClientId, MemberId, OrganizationId, RoleAssignmentId, RoleId, SecretId, TenantId, TokenId,
 };
 use grantor_domain::own_role::{OwnRoleName, OwnRoleSettings};
 use grantor_domain::permission::Permission;
@@ -40,6 +42,7 @@ pub(crate) struct Filled {
     pub(crate) client: ClientId,
     pub(crate) organizations: u32,
     pub(crate) members: u32,
+    pub(crate) clients: u32,
 }
 
 /// In how many organizations the first member has a role.
@@ -53,6 +56,15 @@ impl Filled {
             client: ClientId::from_uuid(id_of(5, number, 1)),
             organizations,
             members,
+            clients: 1,
+        }
+    }
+
+    /// One that has so many clients.
+    fn with_clients(number: u32, clients: u32) -> Self {
+        Self {
+            clients,
+            ..Self::new(number, 1_000, 1_000)
         }
     }
 
@@ -64,6 +76,16 @@ impl Filled {
     /// The member of this number.
     pub(crate) fn member(&self, number: u32) -> MemberId {
         MemberId::from_uuid(id_of(3, self.number, number))
+    }
+
+    /// The client of this number.
+    pub(crate) fn client(&self, number: u32) -> ClientId {
+        ClientId::from_uuid(id_of(5, self.number, number))
+    }
+
+    /// The secret that the client of this number has, if it has one.
+    pub(crate) fn secret(&self, number: u32) -> SecretId {
+        SecretId::from_uuid(id_of(6, self.number, number))
     }
 
     /// A token that the client has for a member.
@@ -99,12 +121,14 @@ pub(crate) struct World {
     runtime: tokio::runtime::Runtime,
     databases: [Database; 2],
     tenants: [Filled; 2],
+    of_clients: [Filled; 2],
     // Last: they are dropped when nobody is connected.
     tests: [TestDatabase; 2],
 }
 
 impl World {
-    pub(crate) fn new() -> Self {
+    /// A world that is measured; filling in a million clients takes some minutes, so it is done where they are.
+    pub(crate) fn new(with_clients: bool) -> Self {
         let tests = [TestDatabase::new(), TestDatabase::new()];
         let databases = [0, 1].map(|place| {
             Database::new(DatabaseOptions {
@@ -119,11 +143,16 @@ impl World {
             Filled::new(5_050, 10, 100),
             Filled::new(5_060, 1_000, 100_000),
         ];
+        let of_clients = [
+            Filled::with_clients(5_070, 1_000),
+            Filled::with_clients(5_080, 1_000_000),
+        ];
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let world = Self {
             runtime: builder.enable_all().build().unwrap(),
             databases,
             tenants,
+            of_clients,
             tests,
         };
         for (place, many) in TENANTS.into_iter().enumerate() {
@@ -152,11 +181,67 @@ impl World {
                         .unwrap();
                     world.give_roles_and_tokens(*world.tenant(size));
                 }
+                if with_clients {
+                    world.fill_clients(&mut superuser);
+                }
             }
             // As the database does by itself after so much was written.
             superuser.batch_execute("VACUUM ANALYZE").unwrap();
         }
         world
+    }
+
+    fn fill_clients(&self, superuser: &mut PgConnection) {
+        #[derive(QueryableByName)]
+        struct Index {
+            #[diesel(sql_type = Text)]
+            name: String,
+            #[diesel(sql_type = Text)]
+            definition: String,
+        }
+        // An index is made faster than it is kept.
+        let indexes: Vec<Index> = diesel::sql_query(
+            "SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS definition FROM pg_index \
+             WHERE indrelid IN ('clients'::regclass, 'client_words'::regclass) AND NOT indisprimary",
+        )
+        .load(superuser)
+        .unwrap();
+        let dropped: Vec<String> = indexes
+            .iter()
+            .map(|index| format!("DROP INDEX {}", index.name))
+            .collect();
+        let made: Vec<&str> = indexes
+            .iter()
+            .map(|index| index.definition.as_str())
+            .collect();
+        let expiry = FixedClock::start() + chrono::TimeDelta::minutes(10);
+        let filled = self.of_clients.map(|tenant| {
+            let Filled {
+                number,
+                organizations,
+                members,
+                clients,
+                ..
+            } = tenant;
+            format!(
+                "SELECT pg_temp.fill_tree({number}, {organizations}); \
+                 SELECT pg_temp.fill_members({number}, {organizations}, {members}); \
+                 SET session_replication_role = replica; \
+                 SELECT pg_temp.fill_clients({number}, {organizations}, {members}, {clients}); \
+                 SELECT pg_temp.fill_secrets({number}, {organizations}, {clients}); \
+                 SELECT pg_temp.fill_tokens({number}, {clients}, '{expiry}'); \
+                 RESET session_replication_role"
+            )
+        });
+        superuser
+            .batch_execute(&format!(
+                "SET maintenance_work_mem = '256MB'; {}; {}; {}; {}",
+                include_str!("fill_clients.sql"),
+                dropped.join("; "),
+                filled.join("; "),
+                made.join("; "),
+            ))
+            .unwrap();
     }
 
     /// The first member has a role of the tenant's own in many organizations, as many as there are; the second has one.
@@ -218,6 +303,11 @@ impl World {
 
     pub(crate) fn tenant(&self, size: Size) -> &Filled {
         &self.tenants[size as usize]
+    }
+
+    /// The tenant that has few or many clients.
+    pub(crate) fn of_clients(&self, size: Size) -> &Filled {
+        &self.of_clients[size as usize]
     }
 
     /// Reads in a tenant.
