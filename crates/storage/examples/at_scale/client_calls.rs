@@ -10,6 +10,7 @@ use grantor_domain::ownership::DueWhy;
 use grantor_domain::quota::Counted;
 use grantor_domain::text::ClientName;
 use grantor_storage::client_search::{self, ClientFilter, ClientOrder};
+use grantor_storage::ownership::{Among, DueFilter};
 use grantor_storage::{
     ReadTx, StorageError, clients, last_uses, ownership, quotas, tenants, tokens,
 };
@@ -34,18 +35,20 @@ pub(crate) fn all() -> Vec<Measured> {
             let tenant = *world.of_clients(size);
             let owner = tenant.member(3);
             world
-                .read(tenant.id, move |tx| ownership::owned(tx, tenant.id, owner))
+                .read(tenant.id, move |tx| {
+                    ownership::owned_clients(tx, tenant.id, owner, Among::All, PAGE)
+                })
                 .len()
         },
     ));
     all.push(Measured::new(
-        "clients' secrets that a member has made",
+        "clients' secrets that a member knows",
         |world, size| {
             let tenant = *world.of_clients(size);
             let member = tenant.member(3);
             world
                 .read(tenant.id, move |tx| {
-                    ownership::made_by(tx, tenant.id, member, now(), PAGE)
+                    ownership::known_secrets(tx, tenant.id, member, Among::All, now(), PAGE)
                 })
                 .len()
         },
@@ -147,7 +150,7 @@ fn due() -> Vec<Measured> {
                 let label = format!("clients' secrets due{where_}, {named}, {at}");
                 all.push(Measured::new(label, move |world, size| {
                     let tenant = *world.of_clients(size);
-                    let among = groups.map(|many| {
+                    let organizations = groups.map(|many| {
                         (tenant.organizations - many + 1..=tenant.organizations)
                             .map(|number| tenant.organization(number))
                             .collect::<Vec<_>>()
@@ -158,8 +161,8 @@ fn due() -> Vec<Measured> {
                     });
                     world
                         .read(tenant.id, move |tx| {
-                            let among = among.as_deref();
-                            ownership::due(tx, tenant.id, among, why, after, PAGE, now())
+                            let filter = DueFilter { organizations, why };
+                            ownership::due(tx, tenant.id, &filter, after, PAGE, now())
                         })
                         .found
                         .len()

@@ -8,6 +8,7 @@ use super::{
     ClientId, Heard, MemberId, OrganizationId, Place, Plans, Sought, Uuid, groups, id_of, tenant,
 };
 use crate::client_search::{self, ClientFilter, ClientOrder};
+use crate::ownership::{Among, DueFilter};
 use crate::{last_uses, ownership, tenants, tokens};
 use diesel::connection::SimpleConnection as _;
 
@@ -264,15 +265,18 @@ fn what_is_due_is_looked_for_along_the_secrets_that_are_not_revoked() {
         (DueWhy::Precaution, "client_secrets_unrevoked"),
     ] {
         let sent = plans.heard(|tx| {
-            let (among, now) = (groups(), FixedClock::start());
-            let after = None;
-            ownership::due(tx, tenant(), Some(&among), Some(why), after, 51, now)
+            let filter = DueFilter {
+                organizations: Some(groups()),
+                why: Some(why),
+            };
+            ownership::due(tx, tenant(), &filter, None, 51, FixedClock::start())
         });
         let look = sent.first().unwrap();
         let indexes = [secrets, "clients_pkey", "rotation_marks_pkey"];
         plans.demand_of(look, &indexes, true);
     }
-    let sent = plans.heard(|tx| ownership::owned(tx, tenant(), MemberId::from_uuid(id_of(77))));
+    let owner = MemberId::from_uuid(id_of(77));
+    let sent = plans.heard(|tx| ownership::owned_clients(tx, tenant(), owner, Among::All, 51));
     let [owned] = sent.as_slice() else {
         panic!("{sent:?}")
     };
