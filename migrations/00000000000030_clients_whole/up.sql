@@ -3,6 +3,7 @@
 
 -- Filling in columns reads rows, and forced row-level security holds the owner too.
 ALTER TABLE tenants NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE members NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE clients NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE suspensions NO FORCE ROW LEVEL SECURITY;
 
@@ -58,10 +59,19 @@ CREATE TABLE client_words (
     FOREIGN KEY (tenant_id, client_id) REFERENCES clients (tenant_id, id) ON DELETE CASCADE
 );
 CREATE INDEX client_words_by_word ON client_words (tenant_id, word, client_id);
-INSERT INTO client_words (tenant_id, word, client_id)
-SELECT DISTINCT tenant_id, left(word, 64), id
-FROM clients, regexp_split_to_table(lower(name || ' ' || coalesce(owner_name, '') || ' ' || owner_email), '[^[:alnum:]]+') AS word
-WHERE word <> '';
+-- The columns compare by bytes; what is a letter, and which is the small one, a collation of Unicode knows, where there is one.
+DO $$
+DECLARE
+    unicode text := coalesce(
+        (SELECT format('%I.%I', collnamespace::regnamespace, collname) FROM pg_collation WHERE collname = 'und-x-icu' LIMIT 1),
+        '"default"');
+BEGIN
+    EXECUTE format(
+        'INSERT INTO client_words (tenant_id, word, client_id) '
+        'SELECT DISTINCT tenant_id, left(word, 64) COLLATE "C", id '
+        'FROM clients, regexp_split_to_table(lower((name || '' '' || coalesce(owner_name, ) ||   || owner_email ||   || description)::text COLLATE %1$s), [^[:alnum:]]+ COLLATE %1$s) AS word WHERE word <> ', unicode);
+END
+$$;
 ALTER TABLE client_words ENABLE ROW LEVEL SECURITY;
 ALTER TABLE client_words FORCE ROW LEVEL SECURITY;
 GRANT SELECT, INSERT, DELETE ON client_words TO grantor_tenant, grantor_platform;
@@ -145,5 +155,6 @@ GRANT SELECT (allowed_ips) ON clients TO grantor_fast;
 ALTER TABLE tenant_settings ADD COLUMN allow_chosen_secrets boolean NOT NULL DEFAULT true;
 
 ALTER TABLE tenants FORCE ROW LEVEL SECURITY;
+ALTER TABLE members FORCE ROW LEVEL SECURITY;
 ALTER TABLE clients FORCE ROW LEVEL SECURITY;
 ALTER TABLE suspensions FORCE ROW LEVEL SECURITY;

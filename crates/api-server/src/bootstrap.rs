@@ -91,8 +91,11 @@ pub async fn bootstrap(api: &Api) -> Result<Outcome, Problem> {
             operator.insert(tx, id, tenant.root_organization, None)?;
             let bootstrapped = Event::new(id, Action::PlatformBootstrapped, Target::Tenant(id))
                 .after(json!({ "issuer": tenant.issuer.as_str() }));
-            let events =
-                Events::from(bootstrapped).then(operator.events(id, tenant.root_organization));
+            let events = Events::from(bootstrapped).then(operator.events(
+                id,
+                tenant.root_organization,
+                None,
+            ));
             Ok::<_, Problem>(Change::Made(Some(operator.show(false)), events))
         })
         .await?;
@@ -140,7 +143,7 @@ pub async fn new_operator_secret(api: &Api) -> Result<Option<Bootstrapped>, Prob
             .change(Scope::Platform(Some(id)), origin(), api.now(), move |tx| {
                 let owner = ownership::hold_root_owner(tx, id)?;
                 operator.insert(tx, id, root, owner)?;
-                let events = operator.events(id, root);
+                let events = operator.events(id, root, owner);
                 Ok::<_, Problem>(Change::Made(operator.show(false), events))
             })
             .await?;

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod change_type;
+mod conveyed;
 mod create;
 mod enablements;
 mod endpoints;
@@ -33,6 +34,8 @@ use crate::organizations::check_brings_nothing;
 use crate::problem::{FieldFault, Problem, ProblemCode};
 use crate::requests::{MergePatch, Whole};
 
+pub use conveyed::check_may_act_as;
+use conveyed::opens;
 pub(crate) use create::check_owner;
 pub use input::{ClientInput, OwnerContactShape};
 pub use shapes::{ClientOutput, CreatedClient, PauseOutput, for_the_log, pauses};
@@ -251,6 +254,9 @@ async fn set(
             .allowed_scopes
             .difference(&client.settings.allowed_scopes);
         check_scopes(tx, acting, client.organization, &new, &asked)?;
+        if opens(&client.settings, &settings) {
+            check_may_act_as(tx, acting, id, &settings)?;
+        }
         clients::update(tx, acting.tenant, id, &client.settings, &settings)?;
         if moves {
             clients::put_into(tx, acting.tenant, &client, organization)?;

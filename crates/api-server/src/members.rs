@@ -15,12 +15,13 @@ use grantor_domain::ids::{MemberId, OrganizationId};
 use grantor_domain::member::{Member, MemberStatus};
 use grantor_domain::permission::Permission;
 use grantor_storage::member_search::{self, MemberFilter, MemberOrder};
+use grantor_storage::ownership::{self, Among};
 use grantor_storage::{
     Change, ChangeTx, Reads, StorageError, authenticators, credential_links, members,
     organizations, root_owner as root_owners,
 };
 
-use self::authority::check_may_be;
+use self::authority::{check_holds_as_much, check_may_be};
 use self::create::{CreatedMember, NewMemberInput};
 use self::shapes::{MemberInput, MemberOutput, Standing, for_the_log};
 use crate::answer::Answer;
@@ -286,6 +287,12 @@ async fn set(
             }
             check_home(tx, acting, settings.organization)?;
             check_brings_nothing(tx, acting, before.organization, settings.organization)?;
+            // owner_2: whoever leaves the root organization loses what they own, as by being disabled.
+            if before.organization == acting.caller.root
+                && !ownership::owned_clients(tx, acting.tenant, id, Among::All, 1)?.is_empty()
+            {
+                check_holds_as_much(tx, acting, &member)?;
+            }
         }
         if settings.email != before.email {
             // Whoever reads the member's mail can be the member.

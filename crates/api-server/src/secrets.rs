@@ -10,15 +10,13 @@ mod shapes;
 use chrono::{DateTime, SubsecRound as _, Utc};
 use grantor_domain::client::{Client, ClientType};
 use grantor_domain::client_secret::{self, MOST_LIVE};
-use grantor_domain::ids::{ClientId, SecretId, TenantId};
+use grantor_domain::ids::{ClientId, SecretId};
 use grantor_domain::permission::Permission;
-use grantor_domain::role::HeldPermissions;
-use grantor_storage::role_assignments::Holder;
-use grantor_storage::{ChangeTx, client_secrets, last_uses, ownership, role_assignments, tenants};
+use grantor_storage::{ChangeTx, client_secrets, last_uses, ownership};
 
 use crate::answer::Answer;
 use crate::call::{Acting, Call, Stop};
-use crate::clients::{find, find_for_change};
+use crate::clients::{check_may_act_as, find, find_for_change};
 use crate::operation::{Operation, Success, Tag};
 use crate::problem::Problem;
 use crate::requests::{ListRules, Place};
@@ -96,19 +94,7 @@ fn find_holder(tx: &mut ChangeTx<'_>, acting: &Acting, id: ClientId) -> Result<C
 
 /// Demands that the caller holds all that whoever has a secret of the client comes by (`role_3`).
 fn check_conveyed(tx: &mut ChangeTx<'_>, acting: &Acting, client: &Client) -> Result<(), Stop> {
-    let conveyed = conveyed_by(tx, acting.tenant, client)?;
-    acting.check_holds(tx, &conveyed)
-}
-
-/// What a token of a client can convey at most: its roles, as far as its scopes name them.
-fn conveyed_by(
-    tx: &mut ChangeTx<'_>,
-    tenant: TenantId,
-    client: &Client,
-) -> Result<HeldPermissions, Problem> {
-    let home = tenants::find(tx, tenant)?.ok_or(Problem::NotFound)?.home();
-    let roles = role_assignments::roles_of(tx, tenant, Holder::Client(client.id))?;
-    Ok(HeldPermissions::of(&roles, home).within(&client.settings.allowed_scopes))
+    check_may_act_as(tx, acting, client.id, &client.settings)
 }
 
 /// Demands that one more secret may be live. The client's row is locked, so nobody comes in between.

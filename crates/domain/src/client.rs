@@ -132,15 +132,24 @@ impl ClientSettings {
     /// The words by which the client is found.
     pub fn words(&self) -> BTreeSet<String> {
         let contact = &self.owner_contact;
-        let name = contact.name.as_ref().map_or("", PersonName::as_str);
-        let homepage = self.homepage.as_ref().map_or("", WebAddress::as_str);
-        words([
+        Self::words_of(
             self.name.as_str(),
-            name,
+            contact.name.as_ref().map_or("", PersonName::as_str),
             contact.email.as_str(),
-            homepage,
+            self.homepage.as_ref().map_or("", WebAddress::as_str),
             self.description.as_str(),
-        ])
+        )
+    }
+
+    /// The same of a client of which these alone are known.
+    pub fn words_of(
+        name: &str,
+        contact_name: &str,
+        contact_email: &str,
+        homepage: &str,
+        description: &str,
+    ) -> BTreeSet<String> {
+        words([name, contact_name, contact_email, homepage, description])
     }
 }
 

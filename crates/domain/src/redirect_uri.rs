@@ -154,6 +154,11 @@ impl RedirectUri {
         Ok(Self(text.to_owned()))
     }
 
+    /// Takes what was verified before it was stored.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
     /// The URI.
     pub fn as_str(&self) -> &str {
         &self.0

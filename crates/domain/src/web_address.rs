@@ -47,6 +47,11 @@ impl WebAddress {
         Ok(Self(text.to_owned()))
     }
 
+    /// Takes what was verified before it was stored.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
     /// The address.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -11,6 +11,7 @@ use grantor_keys::{PasswordVerifier, Verifier};
 use uuid::Uuid;
 
 use crate::error::StorageError;
+use crate::last_uses;
 use crate::schema::{client_secrets, clients, members};
 use crate::stored;
 use crate::transaction::{ChangeTx, Connected, Reads, Subject};
@@ -230,6 +231,7 @@ pub fn delete_all(
     client: ClientId,
 ) -> Result<Vec<SecretId>, StorageError> {
     let revoked = revoke_all(tx, tenant, client)?;
+    last_uses::forget_secrets(tx, tenant, client)?;
     diesel::delete(client_secrets::table)
         .filter(client_secrets::tenant_id.eq(tenant.uuid()))
         .filter(client_secrets::client_id.eq(client.uuid()))

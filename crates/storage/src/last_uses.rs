@@ -62,12 +62,23 @@ pub(crate) fn forget(
     tenant: TenantId,
     client: ClientId,
 ) -> Result<(), StorageError> {
-    let mut subjects: Vec<Uuid> = client_secrets::table
+    forget_secrets(tx, tenant, client)?;
+    diesel::delete(last_uses::table.find((tenant.uuid(), client.uuid())))
+        .execute(tx.connection())?;
+    Ok(())
+}
+
+/// Forgets the secrets of a client that are about to be removed.
+pub(crate) fn forget_secrets(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    client: ClientId,
+) -> Result<(), StorageError> {
+    let subjects: Vec<Uuid> = client_secrets::table
         .filter(client_secrets::tenant_id.eq(tenant.uuid()))
         .filter(client_secrets::client_id.eq(client.uuid()))
         .select(client_secrets::id)
         .load(tx.connection())?;
-    subjects.push(client.uuid());
     diesel::delete(last_uses::table)
         .filter(last_uses::tenant_id.eq(tenant.uuid()))
         .filter(last_uses::subject_id.eq_any(subjects))

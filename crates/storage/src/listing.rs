@@ -73,19 +73,21 @@ impl Part<()> {
         self.found.iter().map(|((_, id), ())| *id).collect()
     }
 
-    /// The same with the things themselves, as far as they are there.
+    /// The same with the things themselves, as far as they are there. What went between one statement and the next
+    /// leaves the part short, and not the last.
     pub(crate) fn with<T>(self, mut things: HashMap<Uuid, T>) -> Part<T> {
-        Part {
-            found: self
-                .found
-                .into_iter()
-                .filter_map(|(place, ())| {
-                    let thing = things.remove(&place.1)?;
-                    Some((place, thing))
-                })
-                .collect(),
-            stopped_at: self.stopped_at,
-        }
+        let last = self.found.last().map(|(place, ())| place.clone());
+        let many = self.found.len();
+        let found: Vec<(Place, T)> = self
+            .found
+            .into_iter()
+            .filter_map(|(place, ())| {
+                let thing = things.remove(&place.1)?;
+                Some((place, thing))
+            })
+            .collect();
+        let stopped_at = self.stopped_at.or(last.filter(|_| found.len() < many));
+        Part { found, stopped_at }
     }
 }
 

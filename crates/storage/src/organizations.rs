@@ -118,7 +118,8 @@ pub fn put_under(
         .filter(organizations::parent_id.eq(from.uuid()))
         .set(organizations::parent_id.eq(to.uuid()))
         .execute(tx.touching(tenant, Subject::Organization(id))?)?;
-    ownership::settle_everybody(tx, tenant)?;
+    let moved = tree::subtree(tx, tenant, &[id])?;
+    ownership::settle_within(tx, tenant, &moved)?;
     Ok(put == 1)
 }
 

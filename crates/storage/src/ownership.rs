@@ -17,7 +17,6 @@ mod marks;
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
-use diesel::sql_types::Uuid as SqlUuid;
 use grantor_domain::audit::Events;
 use grantor_domain::client::Client;
 use grantor_domain::ids::{ClientId, MemberId, OrganizationId, RoleId, SecretId, TenantId};
@@ -29,13 +28,13 @@ use self::hand::hand;
 pub use self::holdings::{
     Among, KnownSecret, OwnedClient, known_secrets, owned_clients, places_of,
 };
-use self::holdings::{hold_owned, owned_by};
+use self::holdings::{hold_owned, owned_by, owned_within};
 pub(crate) use self::marks::keep_due;
 pub use self::marks::marks;
 use crate::error::StorageError;
 use crate::role_assignments::Holder;
 use crate::schema::{
-    members as members_table, organizations as organizations_table,
+    clients as clients_table, members as members_table, organizations as organizations_table,
     role_assignments as assignments_table,
 };
 use crate::transaction::{ChangeTx, Connected, Reads};
@@ -137,7 +136,8 @@ pub(crate) fn settle(
     cause: TransferCause,
 ) -> Result<(), StorageError> {
     hold(tx, tenant, owner)?;
-    settle_held(tx, tenant, owner, cause)
+    let owned = owned_by(tx, tenant, owner)?;
+    settle_held(tx, tenant, owner, owned, cause)
 }
 
 /// The same, with the tree locked; and the member too, unless it is the tree that changes.
@@ -145,11 +145,12 @@ fn settle_held(
     tx: &mut ChangeTx<'_>,
     tenant: TenantId,
     owner: MemberId,
+    owned: Vec<(ClientId, OrganizationId)>,
     cause: TransferCause,
 ) -> Result<(), StorageError> {
     let mut able: BTreeMap<OrganizationId, bool> = BTreeMap::new();
     let mut lost = Vec::new();
-    for (client, organization) in owned_by(tx, tenant, owner)? {
+    for (client, organization) in owned {
         let known = able.get(&organization).copied();
         let is_able = known.map_or_else(|| is_able(tx, tenant, owner, organization), Ok)?;
         able.insert(organization, is_able);
@@ -160,14 +161,16 @@ fn settle_held(
     to_root_owner(tx, tenant, owner, &lost, cause)
 }
 
-/// The same of everybody who owns anything, after the tree has changed. They are not locked: whoever takes rights from
-/// one of them meanwhile waits for the tree, and settles by what this has left.
-pub(crate) fn settle_everybody(
+/// The same of everybody who owns anything in these organizations, after the tree has changed there. They are not locked:
+/// whoever takes rights from one of them meanwhile waits for the tree, and settles by what this has left.
+pub(crate) fn settle_within(
     tx: &mut ChangeTx<'_>,
     tenant: TenantId,
+    organizations: &[OrganizationId],
 ) -> Result<(), StorageError> {
-    for owner in owners(tx, tenant)? {
-        settle_held(tx, tenant, owner, RIGHTS_LOST)?;
+    let owned = owned_within(tx, tenant, organizations)?;
+    for (owner, owned) in owned {
+        settle_held(tx, tenant, owner, owned, RIGHTS_LOST)?;
     }
     Ok(())
 }
@@ -253,6 +256,31 @@ pub fn pass_on(
     Ok(refused)
 }
 
+/// Gives the first root owner of a tenant whatever was made while there was none.
+pub fn adopt(tx: &mut ChangeTx<'_>, tenant: TenantId, owner: MemberId) -> Result<(), StorageError> {
+    let of_nobody: Vec<(Uuid, Uuid)> = clients_table::table
+        .filter(clients_table::tenant_id.eq(tenant.uuid()))
+        .filter(clients_table::owner_id.is_null())
+        .order(clients_table::id)
+        .select((clients_table::id, clients_table::organization_id))
+        .for_no_key_update()
+        .load(tx.connection())?;
+    let of_nobody: Vec<(ClientId, OrganizationId)> = of_nobody
+        .into_iter()
+        .map(|(client, place)| {
+            (
+                ClientId::from_uuid(client),
+                OrganizationId::from_uuid(place),
+            )
+        })
+        .collect();
+    let cause = TransferCause::Transferred;
+    for event in hand(tx, tenant, None, Some(owner), &of_nobody, cause)? {
+        tx.also(event);
+    }
+    Ok(())
+}
+
 /// Keeps everything that a member owns, who is locked, from changing until this change has ended; tells it, with where
 /// it lives.
 pub fn hold_all_of(
@@ -265,30 +293,6 @@ pub fn hold_all_of(
         .map(|(client, _)| client)
         .collect();
     hold_owned(tx, tenant, owner, &all)
-}
-
-#[derive(QueryableByName)]
-struct Owner {
-    #[diesel(sql_type = SqlUuid)]
-    owner_id: Uuid,
-}
-
-// From each owner to the next along the index, however much each of them owns.
-const OWNERS: &str = "WITH RECURSIVE owner (owner_id) AS ( \
-       (SELECT owner_id FROM clients WHERE tenant_id = $1 AND owner_id IS NOT NULL ORDER BY owner_id LIMIT 1) \
-       UNION ALL \
-       SELECT (SELECT next.owner_id FROM clients AS next WHERE next.tenant_id = $1 AND next.owner_id > owner.owner_id \
-         ORDER BY next.owner_id LIMIT 1) FROM owner WHERE owner.owner_id IS NOT NULL) \
-     SELECT owner_id FROM owner WHERE owner_id IS NOT NULL";
-
-fn owners(tx: &mut impl Reads, tenant: TenantId) -> Result<Vec<MemberId>, StorageError> {
-    let found: Vec<Owner> = diesel::sql_query(OWNERS)
-        .bind::<SqlUuid, _>(tenant.uuid())
-        .load(tx.connection())?;
-    Ok(found
-        .into_iter()
-        .map(|owner| MemberId::from_uuid(owner.owner_id))
-        .collect())
 }
 
 fn to_root_owner(

@@ -63,7 +63,7 @@ async fn create(
         prepared.insert(tx, tenant, organization, owner)?;
         quotas::check(tx, tenant, Counted::Clients)?;
         let client = clients::find(tx, tenant, id)?.ok_or(Problem::Internal)?;
-        let events = prepared.events(tenant, organization);
+        let events = prepared.events(tenant, organization, owner);
         let secret = prepared.show_secret(tx.now(), acting.dry_run);
         let shown = secret.as_ref().map(ShownSecret::id);
         let created = CreatedClient {

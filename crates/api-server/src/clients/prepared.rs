@@ -128,10 +128,18 @@ impl PreparedClient {
     }
 
     /// What the log of record says of it: made, and its secret shown.
-    pub fn events(&self, tenant: TenantId, organization: OrganizationId) -> Events {
+    pub fn events(
+        &self,
+        tenant: TenantId,
+        organization: OrganizationId,
+        owner: Option<MemberId>,
+    ) -> Events {
         let mut particulars = for_the_log(&self.settings, organization);
-        if let (Some((role, _)), Some(particulars)) = (self.role, particulars.as_object_mut()) {
-            particulars.insert("service_roles".to_owned(), json!([role.as_str()]));
+        if let Some(particulars) = particulars.as_object_mut() {
+            particulars.insert("owner_id".to_owned(), json!(owner));
+            if let Some((role, _)) = self.role {
+                particulars.insert("service_roles".to_owned(), json!([role.as_str()]));
+            }
         }
         let created = Events::from(
             Event::new(tenant, Action::ClientCreated, Target::Client(self.id)).after(particulars),

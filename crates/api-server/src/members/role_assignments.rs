@@ -6,7 +6,9 @@ use grantor_domain::member::Member;
 use grantor_domain::permission::Permission;
 use grantor_domain::role::{BuiltInRole, HeldRole, HomeTenant, Role, RoleReference};
 use grantor_storage::role_assignments::{self, Assignment, Holder};
-use grantor_storage::{Change, credential_links, organizations, root_owner as root_owners};
+use grantor_storage::{
+    Change, credential_links, organizations, ownership, root_owner as root_owners,
+};
 use serde_json::json;
 
 use super::authority::home;
@@ -143,6 +145,7 @@ async fn assign(
         let mut events = Events::from(event);
         if becomes_root_owner {
             root_owners::set(tx, acting.tenant, None, member.id)?;
+            ownership::adopt(tx, acting.tenant, member.id)?;
             events = events.and(first_root_owner(acting, member.id));
         }
         let answer = Answer::created(&AssignmentOutput::from(&assignment), location)?;

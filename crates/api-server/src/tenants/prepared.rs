@@ -100,7 +100,9 @@ impl PreparedTenant {
     pub fn events(&self, id: TenantId) -> Events {
         let created = Events::from(self.created(id));
         match &self.admin {
-            Some(admin) => created.then(admin.events(id, self.tenant.root_organization)),
+            Some(admin) => {
+                created.then(admin.events(id, self.tenant.root_organization, Some(self.owner.id)))
+            }
             None => created,
         }
     }

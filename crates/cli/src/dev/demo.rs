@@ -206,7 +206,7 @@ async fn make(api: &Api, folder: &Folder) -> Result<Demo, Failure> {
             let mut events = prepared.events(id);
             for client in [&admin, &machine, &checker] {
                 client.insert(tx, id, root, Some(owner_id))?;
-                events = events.then(client.events(id, root));
+                events = events.then(client.events(id, root, Some(owner_id)));
             }
             resource_servers::insert(tx, id, &orders)?;
             events = events.and(

@@ -197,6 +197,33 @@ pub(super) fn owned_by(
     Ok(typed(found))
 }
 
+/// Everything that anybody owns in these organizations, by owner, with where it lives.
+pub(super) fn owned_within(
+    tx: &mut impl Reads,
+    tenant: TenantId,
+    organizations: &[OrganizationId],
+) -> Result<BTreeMap<MemberId, Vec<(ClientId, OrganizationId)>>, StorageError> {
+    let places: Vec<Uuid> = organizations.iter().map(|place| place.uuid()).collect();
+    let found: Vec<(Option<Uuid>, Uuid, Uuid)> = clients::table
+        .filter(clients::tenant_id.eq(tenant.uuid()))
+        .filter(clients::organization_id.eq_any(places))
+        .filter(clients::owner_id.is_not_null())
+        .order(clients::id)
+        .select((clients::owner_id, clients::id, clients::organization_id))
+        .load(tx.connection())?;
+    let mut owned: BTreeMap<MemberId, Vec<(ClientId, OrganizationId)>> = BTreeMap::new();
+    for (owner, client, place) in found {
+        if let Some(owner) = owner {
+            let theirs = owned.entry(MemberId::from_uuid(owner)).or_default();
+            theirs.push((
+                ClientId::from_uuid(client),
+                OrganizationId::from_uuid(place),
+            ));
+        }
+    }
+    Ok(owned)
+}
+
 /// Keeps what a member owns from changing until this change has ended, and tells it: of these clients those that are
 /// theirs still, where they live by then. Whoever had one of them before has had their way.
 pub(super) fn hold_owned(
