@@ -401,6 +401,28 @@ fn client_6_becoming_public_removes_every_secret_and_back_again_leaves_it_withou
 }
 
 #[test]
+fn client_14_grants_that_change_with_the_type_come_once_each_and_with_a_lifetime_for_refresh_tokens() {
+    let acme = Acme::new();
+    let without = with(
+        shop(),
+        &json!({ "grant_types": ["authorization_code", "client_credentials"],
+            "refresh_token_lifetime_seconds": null }),
+    );
+    let made = made(&acme, &without);
+    assert_eq!(made["refresh_token_lifetime_seconds"], Value::Null);
+    let path = client(made["id"].as_str().unwrap(), "/change-type");
+    let to = |grants: Value| {
+        let body = json!({ "type": "public", "confirm_name": "Web shop", "grant_types": grants });
+        acme.send("POST", &path, &body)
+    };
+    let twice = to(json!(["authorization_code", "authorization_code"]));
+    let problem = expect_problem(acme.world(), &twice, 422, "invalid-field");
+    assert_eq!(problem["errors"][0]["pointer"], json!("/grant_types"));
+    let changed = to(json!(["authorization_code", "refresh_token"])).expect(200);
+    assert_eq!(changed["refresh_token_lifetime_seconds"], json!(2_592_000));
+}
+
+#[test]
 fn org_1_a_client_lives_where_it_is_put_and_whoever_puts_it_manages_both_places() {
     let acme = Acme::new();
     let (_, admin_a) = acme.admin_of(&acme.a, "a@example.com");

@@ -43,7 +43,10 @@ pub struct BulkClients {
 #[serde(deny_unknown_fields)]
 pub struct ConfirmedClient {
     /// Its id.
-    #[schema(example = "cli_01kb2q3r4s5t6v7w8x9y0z1a2b", max_length = 100)]
+    #[schema(
+        example = "cli_01kb2q3r4s5t6v7w8x9y0z1a2b",
+        pattern = "^cli_[0-7][0-9a-hjkmnp-tv-z]{25}$"
+    )]
     id: String,
     /// Its name, exactly; mandatory to delete it, and looked at wherever it is given.
     #[schema(example = "Nightly export", max_length = 100)]

@@ -1,11 +1,10 @@
 //! Making a client public or confidential (`client_4`, `client_6`).
 
-use std::collections::BTreeSet;
-
 use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::client::ClientType as DomainType;
 use grantor_domain::client_rules::{self, default_auth_method};
 use grantor_domain::ids::ClientId;
+use grantor_domain::lifetime::RefreshTokenLifetime;
 use grantor_domain::permission::Permission;
 use grantor_domain::redirect_uri::RedirectUri;
 use grantor_protocol::auth_method::TokenEndpointAuthMethod as Method;
@@ -15,6 +14,7 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::input::distinct_grants;
 use super::{ClientOutput, find_for_change, for_the_log, show, shown};
 use crate::answer::Answer;
 use crate::call::{Call, confirm};
@@ -35,7 +35,8 @@ pub struct TypeInput {
     #[schema(example = "Web shop", max_length = 100)]
     confirm_name: String,
     /// Its grants from then on, where these change with the type: a public client can't have `client_credentials`.
-    #[schema(example = json!(["authorization_code", "refresh_token"]), min_items = 1, max_items = 3)]
+    #[schema(value_type = Option<HashSet<GrantType>>, example = json!(["authorization_code", "refresh_token"]),
+        min_items = 1, max_items = 3)]
     grant_types: Option<Vec<GrantType>>,
     /// Its profile from then on, where that forbids the type.
     profile: Option<ClientProfile>,
@@ -111,13 +112,12 @@ async fn change_type(
             }
         }
         if let Some(grants) = &input.grant_types {
-            settings.grant_types = grants
-                .iter()
-                .map(|grant| Grant::from(*grant))
-                .collect::<BTreeSet<_>>();
-            if !settings.grant_types.contains(&Grant::RefreshToken) {
-                settings.refresh_token_lifetime = None;
-            }
+            settings.grant_types = distinct_grants(&mut fields, grants);
+            let refreshes = settings.grant_types.contains(&Grant::RefreshToken);
+            settings.refresh_token_lifetime = settings
+                .refresh_token_lifetime
+                .or(Some(RefreshTokenLifetime::DEFAULT))
+                .filter(|_| refreshes);
         }
         // client_5: what only a confidential client may leave away comes back with the change.
         settings.require_pkce |= to == DomainType::Public;

@@ -55,14 +55,16 @@ pub struct ClientInput {
     #[schema(
         example = "https://acme.example/export",
         min_length = 8,
-        max_length = 1024
+        max_length = 1024,
+        pattern = r"^https?://[A-Za-z0-9._:\[\]-]+([/?][!$-~]*)?$"
     )]
     homepage: Option<String>,
     /// A picture by which people know it, likewise.
     #[schema(
         example = "https://acme.example/export.png",
         min_length = 8,
-        max_length = 1024
+        max_length = 1024,
+        pattern = r"^https?://[A-Za-z0-9._:\[\]-]+([/?][!$-~]*)?$"
     )]
     logo: Option<String>,
     /// What kind of program it is. Unless told, `service` when it acts for itself alone, and `web` otherwise.
@@ -72,18 +74,19 @@ pub struct ClientInput {
     #[serde(rename = "type")]
     #[schema(example = "confidential")]
     pub(super) client_type: Option<ClientType>,
-    /// The grants that it may use, at least one. `refresh_token` goes beside `authorization_code`.
-    #[schema(example = json!(["client_credentials"]), min_items = 1, max_items = 3)]
+    /// The grants that it may use, at least one and none twice. `refresh_token` goes beside `authorization_code`.
+    #[schema(value_type = Option<HashSet<GrantType>>, example = json!(["client_credentials"]), min_items = 1,
+        max_items = 3)]
     grant_types: Option<Vec<GrantType>>,
     /// Where a browser may be sent after a member has let it act for them; mandatory with `authorization_code`. Absolute,
     /// without wildcard, fragment or user name; `https`, or `http` on `localhost` or `127.0.0.1`. A native client may
     /// have `http://[::1]` and reverse-domain schemes besides.
     #[serde(default)]
-    #[schema(default = json!([]), example = json!([]), max_items = 50)]
+    #[schema(value_type = HashSet<String>, default = json!([]), example = json!([]), max_items = 50)]
     redirect_uris: Vec<String>,
     /// Where a browser may be sent after a member has signed out; the same rules hold.
     #[serde(default)]
-    #[schema(default = json!([]), example = json!([]), max_items = 50)]
+    #[schema(value_type = HashSet<String>, default = json!([]), example = json!([]), max_items = 50)]
     post_logout_redirect_uris: Vec<String>,
     /// How it authenticates: by `client_secret_basic` or `client_secret_post` if it is confidential, and by `none` if
     /// it is public.
@@ -284,15 +287,10 @@ impl ClientInput {
         client::ClientType,
         BTreeSet<OAuthGrant>,
     )> {
-        let grants: Option<BTreeSet<OAuthGrant>> = self
+        let grants = self
             .grant_types
-            .as_ref()
-            .map(|grants| grants.iter().map(|grant| (*grant).into()).collect());
-        if let (Some(grants), Some(given)) = (&grants, &self.grant_types)
-            && grants.len() < given.len()
-        {
-            fields.fault("/grant_types", "has a grant twice; leave one out");
-        }
+            .as_deref()
+            .map(|given| distinct_grants(fields, given));
         let Some(profile) = self.profile else {
             // client_2: both are mandatory, unless a profile prefills them.
             for (field, is_given) in [
@@ -345,6 +343,15 @@ impl OwnerContactShape {
             email: email?,
         })
     }
+}
+
+/// The grants that are given, none of them twice.
+pub(super) fn distinct_grants(fields: &mut Fields, given: &[GrantType]) -> BTreeSet<OAuthGrant> {
+    let grants: BTreeSet<OAuthGrant> = given.iter().map(|grant| (*grant).into()).collect();
+    if grants.len() < given.len() {
+        fields.fault("/grant_types", "has a grant twice; leave one out");
+    }
+    grants
 }
 
 /// Parses what may be absent.

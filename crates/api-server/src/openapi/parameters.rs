@@ -35,8 +35,9 @@ fn id_pattern(name: &str) -> (&'static str, &'static str) {
         "own role" => ("^rol_[0-7][0-9a-hjkmnp-tv-z]{25}$", "The role's id."),
         "role_assignment" => (
             "^ras_[0-7][0-9a-hjkmnp-tv-z]{25}$",
-            "The id by which the member holds the role.",
+            "The id by which the member or the client holds the role.",
         ),
+        "secret" => ("^sec_[0-7][0-9a-hjkmnp-tv-z]{25}$", "The secret's id."),
         "event" => ("^aud_[0-7][0-9a-hjkmnp-tv-z]{25}$", "The event's id."),
         "resource_server" => (
             "^rsv_[0-7][0-9a-hjkmnp-tv-z]{25}$",

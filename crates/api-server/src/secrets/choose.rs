@@ -32,7 +32,7 @@ use crate::requests::Json;
 pub struct ChosenSecretInput {
     /// The secret: ASCII letters, digits and punctuation, drawn by a password generator. It is never told again.
     #[serde(deserialize_with = "unrepeated")]
-    #[schema(value_type = String, format = Password, min_length = 32, max_length = 128, write_only)]
+    #[schema(value_type = String, format = Password, min_length = 32, max_length = 128, pattern = "^[!-~]+$", write_only)]
     value: Zeroizing<String>,
     /// When it ends by itself, within ten years; never if this is absent.
     expires_at: Option<DateTime<Utc>>,
