@@ -52,7 +52,12 @@ export class People {
       params: { path: { tenant: this.tenant } },
       body: { name, parent_id },
     });
+    const { id } = good(made);
     expect(good(made).parent_id === parent_id, `${name} lies where it was put`);
+    const known = await this.api.GET("/v1/tenants/{tenant}/organizations/{organization}", {
+      params: { path: { tenant: this.tenant, organization: id }, header: { "If-None-Match": etag(made) } },
+    });
+    expect(known.response.status === 304, "who has the present state is told so");
     return good(made);
   }
 

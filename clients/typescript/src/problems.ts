@@ -17,6 +17,8 @@ export function inWords(problem: Problem): string {
       return "Somebody else changed it meanwhile; look at it again.";
     case "unauthenticated":
       return "Please sign in again.";
+    case "address-not-allowed":
+      return `From here this client may do nothing. ${problem.detail}`;
     case "forbidden":
       return `You may not do this. ${problem.detail}`;
     case "not-found":
@@ -27,6 +29,10 @@ export function inWords(problem: Problem): string {
       return `There is something in it yet. ${problem.detail}`;
     case "quota-reached":
       return `Your organisation may have no more of these. ${problem.detail}`;
+    case "public-client":
+      return "This client is public, and has no secrets.";
+    case "too-many-secrets":
+      return `It has as many secrets as it may have. ${problem.detail}`;
     case "platform-tenant":
       return "This can't be done to the operators' own tenant.";
     case "too-many-requests":
