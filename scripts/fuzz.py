@@ -12,7 +12,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from fuzz_scene import SCOPES, Scene
+from fuzz_scene import REDIRECTS, SCOPES, Scene, later
 
 HERE = Path(__file__).resolve().parent
 DOCUMENT = HERE.parent / "openapi" / "management.json"
@@ -54,8 +54,12 @@ def dictionaries(scene):
 
     clients = many(60, scene.client)
     members = many(60, scene.member)
-    # Enough roles are held for some to be listed and taken away.
+    # Enough roles are held for some to be listed and taken away; and the same of secrets.
     assignments = [scene.role_assignment(member) for member in members[:20]]
+    assignments += [scene.service_role(client) for client in clients[:20]]
+    secrets = [scene.secret(client) for client in clients[:20]]
+    # Some are of people, and can become public.
+    clients += many(20, scene.web_client)
     events = [event["id"] for event in scene.get("audit-events?limit=20")["items"]]
     feed = scene.get("changes?limit=20")
     positions = ["now", feed["position"], *(item["position"] for item in feed["items"])]
@@ -69,6 +73,9 @@ def dictionaries(scene):
         # Apart from the members, who may be disabled, moved and deleted.
         "owners": many(10, scene.owner),
         "role-assignments": assignments,
+        "secrets": secrets,
+        "redirects": REDIRECTS,
+        "times": [later()],
         "roles": many(30, scene.role),
         "organizations": many(40, scene.organization),
         "events": events,

@@ -6,6 +6,7 @@ however the dice fall, the examples of scripts/fuzz begin with these.
 
 import itertools
 import json
+from datetime import datetime, timedelta, timezone
 import urllib.error
 import urllib.request
 
@@ -15,9 +16,13 @@ NAME = "Nightly export"
 SCOPES = ["read", "write", "refund", "export", "archive", "approve", "cancel", "share"]
 # Operations of the same shape as one of a tenant's own, on what all tenants share.
 PLATFORM_WIDE = "/v1/resource-servers"
+# Where a browser goes back to.
+REDIRECTS = ["https://app.example/callback", "https://app.example:8443/back?from=us", "http://localhost:3000/callback"]
+CONTACT = {"email": "subject@demo.example"}
 # Where the document has an id of a thing in an example.
 EXAMPLES = {
     "cli_01kb2q3r4s5t6v7w8x9y0z1a2b": "client",
+    "org_01kb2q3r4s5t6v7w8x9y0z1a2b": "organization",
     "org_01kb2q3r4s5t6v7w8x9y0z1a2c": "organization",
     "mem_01kb2q3r4s5t6v7w8x9y0z1a2b": "member",
 }
@@ -54,7 +59,24 @@ class Scene:
         return self.send(self.administrator, "POST", f"tenants/{self.tenant}/{path}", body)
 
     def client(self):
-        return self.post("clients", {"name": NAME, "profile": "service", "owner_contact": {"email": "subject@demo.example"}})["id"]
+        return self.post("clients", {"name": NAME, "profile": "service", "owner_contact": CONTACT})["id"]
+
+    def web_client(self):
+        """One that can be public as well."""
+        settings = {"name": NAME, "profile": "web", "redirect_uris": REDIRECTS[:1], "owner_contact": CONTACT}
+        return self.post("clients", settings)["id"]
+
+    def secret(self, client):
+        return self.post(f"clients/{client}/secrets")["secret"]["id"]
+
+    def service_role(self, client, role="support"):
+        return self.post(f"clients/{client}/service-roles", {"role": role})["id"]
+
+    def enabled_in(self, client):
+        """An organization in which a client acts."""
+        organization = self.organization()
+        self.post(f"clients/{client}/enablements", {"organization_id": organization})
+        return organization
 
     def member(self):
         return self.post("members", {"name": NAME, "email": f"{self.unique()}@demo.example"})["id"]
@@ -122,7 +144,13 @@ class Scene:
         if name == "resource_server":
             return self.platform_wide_server() if path.startswith(PLATFORM_WIDE) else self.server()
         if name == "role_assignment":
-            return self.role_assignment(before["member"])
+            return self.service_role(before["client"]) if "client" in before else self.role_assignment(before["member"])
+        if name == "secret":
+            return self.secret(before["client"])
+        if name == "organization" and "client" in before:
+            return self.enabled_in(before["client"])
+        if name == "client" and operation_id == "changeClientType":
+            return self.web_client()
         if name == "scope":
             return self.unique() if operation_id.startswith("put") else SCOPES[0]
         makers = {
@@ -148,6 +176,8 @@ class Scene:
         """The example of the document, with what must be there and what must be nobody else's."""
         if operation_id == "handOverRootOwnership":
             return {"member_id": self.owner()}
+        if operation_id == "transferClient":
+            return {"owner_id": self.owner()}
         # A merge patch has no example: a new name is one for whatever has it.
         renamed = {"password_min_length": 14} if operation_id == "updateSettings" else {"name": self.unique()}
         text = json.dumps(schema.get("example", renamed))
@@ -155,6 +185,8 @@ class Scene:
             if known in text:
                 text = text.replace(known, self._thing(name, operation_id, "", {}))
         body = json.loads(text)
+        always = {"confirm_name": NAME, "expires_at": later()}
+        body.update({field: value for field, value in always.items() if field in body})
         unique = {"key", "identifier", "email"} | ({"name"} if "Role" in operation_id else set())
         for field in unique & body.keys():
             body[field] = self._one_of_its_own(field, operation_id)
@@ -165,6 +197,11 @@ class Scene:
         if field == "key":
             return f"wide-{text}" if "Platform" in operation_id else f"fuzzed.{text}"
         return {"identifier": f"https://{text}.example", "email": f"{text}@demo.example"}.get(field, text)
+
+
+def later():
+    """A time that has not come yet."""
+    return (datetime.now(timezone.utc) + timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def is_of_operators(path):
