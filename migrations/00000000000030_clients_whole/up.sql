@@ -59,17 +59,20 @@ CREATE TABLE client_words (
     FOREIGN KEY (tenant_id, client_id) REFERENCES clients (tenant_id, id) ON DELETE CASCADE
 );
 CREATE INDEX client_words_by_word ON client_words (tenant_id, word, client_id);
--- The columns compare by bytes; what is a letter, and which is the small one, a collation of Unicode knows, where there is one.
+-- The columns compare by bytes. What is a letter, and which is the small one, a collation of Unicode knows, where there is one.
 DO $$
 DECLARE
     unicode text := coalesce(
         (SELECT format('%I.%I', collnamespace::regnamespace, collname) FROM pg_collation WHERE collname = 'und-x-icu' LIMIT 1),
         '"default"');
 BEGIN
-    EXECUTE format(
-        'INSERT INTO client_words (tenant_id, word, client_id) '
-        'SELECT DISTINCT tenant_id, left(word, 64) COLLATE "C", id '
-        'FROM clients, regexp_split_to_table(lower((name || '' '' || coalesce(owner_name, ) ||   || owner_email ||   || description)::text COLLATE %1$s), [^[:alnum:]]+ COLLATE %1$s) AS word WHERE word <> ', unicode);
+    EXECUTE format($fill$
+        INSERT INTO client_words (tenant_id, word, client_id)
+        SELECT DISTINCT tenant_id, left(word, 64) COLLATE "C", id
+        FROM clients, regexp_split_to_table(
+            lower(concat_ws(' ', name, owner_name, owner_email, description) COLLATE %1$s), '[^[:alnum:]]+' COLLATE %1$s) AS word
+        WHERE word <> ''
+    $fill$, unicode);
 END
 $$;
 ALTER TABLE client_words ENABLE ROW LEVEL SECURITY;

@@ -377,3 +377,131 @@ fn client_12_tokens_and_introspection_say_in_which_organizations() {
         .expect(204);
     assert_eq!(told(&second), json!([acme.b]));
 }
+
+#[test]
+fn role_3_nobody_opens_a_client_further_than_they_may_act_as_it() {
+    let acme = Acme::new();
+    let (_, admin_a) = acme.admin_of(&acme.a, "a@example.com");
+    let body = json!({ "name": "In A", "profile": "service", "organization_id": acme.a,
+        "owner_contact": { "email": "o@example.com" } });
+    let id = acme
+        .send_as(&admin_a, "POST", "/clients", &body)
+        .text("/id");
+    let path = client(&id, "");
+    let over_root = json!({ "role": "admin", "organization_id": acme.root });
+    let roles = client(&id, "/service-roles");
+    assert_eq!(acme.send("POST", &roles, &over_root).status, 201);
+    // Without scopes the role conveys nothing, so a secret does neither; but then scopes would.
+    let secrets = client(&id, "/secrets");
+    let made = acme.send_as(&admin_a, "POST", &secrets, &json!({}));
+    assert_eq!(made.status, 201, "{}", made.body);
+    let scopes = json!({ "allowed_scopes": ["grantor:clients.read", "grantor:roles.assign"] });
+    let refused = |who: &str, method: &str, what: &str, body: &Value| {
+        let answer = acme.send_as(who, method, &client(&id, what), body);
+        expect_problem(acme.world(), &answer, 403, "forbidden");
+    };
+    refused(&admin_a, "PATCH", "", &scopes);
+    // What opens nothing is theirs to do.
+    let renamed = acme.send_as(&admin_a, "PATCH", &path, &json!({ "name": "Renamed" }));
+    assert_eq!(renamed.status, 200, "{}", renamed.body);
+    let fence = json!({ "allowed_ips": ["203.0.113.7"] });
+    for (who, body) in [(&acme.scene.admin, &scopes), (&acme.scene.admin, &fence)] {
+        let opened = acme.send_as(who, "PATCH", &path, body);
+        assert_eq!(opened.status, 200, "{}", opened.body);
+    }
+    refused(&admin_a, "PATCH", "", &json!({ "allowed_ips": [] }));
+    refused(&admin_a, "POST", "/secrets", &json!({}));
+    refused(
+        &admin_a,
+        "POST",
+        "/secrets/rotate",
+        &json!({ "confirm_name": "Renamed" }),
+    );
+    let narrowed = json!({ "allowed_scopes": ["grantor:clients.read"] });
+    let less = acme.send_as(&admin_a, "PATCH", &path, &narrowed);
+    assert_eq!(less.status, 200, "{}", less.body);
+    assert!(acme.events("access.refused").len() >= 4);
+}
+
+#[test]
+fn role_3_nobody_acts_through_a_client_where_they_manage_none() {
+    let acme = Acme::new();
+    let (_, admin_a) = acme.admin_of(&acme.a, "a@example.com");
+    let body = json!({ "name": "In A", "profile": "service", "organization_id": acme.a,
+        "owner_contact": { "email": "o@example.com" } });
+    let id = acme
+        .send_as(&admin_a, "POST", "/clients", &body)
+        .text("/id");
+    let in_b = json!({ "organization_id": acme.b });
+    let enabled = acme.send("POST", &client(&id, "/enablements"), &in_b);
+    assert_eq!(enabled.status, 201, "{}", enabled.body);
+    let value = json!({ "value": "kR8!vQ2#mZ7@pL4$wX9%tB6&nH3*jD5^" });
+    for (what, body) in [
+        ("/secrets", json!({})),
+        ("/secrets/choose", value),
+        ("/secrets/rotate", json!({ "confirm_name": "In A" })),
+    ] {
+        let refused = acme.send_as(&admin_a, "POST", &client(&id, what), &body);
+        expect_problem(acme.world(), &refused, 403, "forbidden");
+    }
+    let scopes = json!({ "allowed_scopes": ["grantor:clients.read"] });
+    let refused = acme.send_as(&admin_a, "PATCH", &client(&id, ""), &scopes);
+    expect_problem(acme.world(), &refused, 403, "forbidden");
+    let ended = acme.send(
+        "DELETE",
+        &client(&id, &format!("/enablements/{}", acme.b)),
+        &Value::Null,
+    );
+    assert_eq!(ended.status, 204);
+    let made = acme.send_as(&admin_a, "POST", &client(&id, "/secrets"), &json!({}));
+    assert_eq!(made.status, 201, "{}", made.body);
+}
+
+#[test]
+fn owner_2_nobody_takes_clients_away_by_moving_whom_they_may_not_disable() {
+    let acme = Acme::new();
+    let (ada, token) = acme.admin_of(&acme.root, "ada@example.com");
+    let body = json!({ "name": "Ada's", "profile": "service", "owner_contact": { "email": "o@example.com" } });
+    let id = acme.send_as(&token, "POST", "/clients", &body).text("/id");
+    let mover = acme.role(
+        "Mover",
+        &["members.read", "members.write", "organizations.read"],
+    );
+    let member = acme.member_in(&acme.root, "Mover", "mover@example.com");
+    acme.assign(&member, &mover, &acme.root);
+    let to_a = json!({ "organization_id": acme.a });
+    let path = format!("/members/{ada}");
+    let refused = acme.send_as(&acme.token_of(&member), "PATCH", &path, &to_a);
+    expect_problem(acme.world(), &refused, 403, "forbidden");
+    assert_eq!(acme.get(&client(&id, ""))["owner_id"], json!(ada));
+    acme.send("PATCH", &path, &to_a).expect(200);
+    assert_eq!(
+        acme.get(&client(&id, ""))["owner_id"],
+        json!(acme.scene.tenant.owner)
+    );
+}
+
+#[test]
+fn owner_2_what_was_made_before_there_was_a_root_owner_is_theirs() {
+    let world = World::new();
+    let operator = world.operator_with(
+        "grantor:clients.read grantor:members.read grantor:members.write grantor:roles.assign",
+    );
+    let headers = [("authorization", operator.as_str())];
+    let below = |what: &str| world.api(&format!("/v1/tenants/{}{what}", world.platform_id));
+    let own = below(&client(&world.operator.client_id, ""));
+    let before = world.http.get(&own, &headers).expect(200);
+    assert_eq!(before["owner_id"], Value::Null);
+    let member = json!({ "name": "Ada", "email": "ada@example.com" });
+    let member = world
+        .http
+        .post_json(&below("/members"), &headers, &member)
+        .text("/id");
+    let roles = below(&format!("/members/{member}/role-assignments"));
+    let given = world
+        .http
+        .post_json(&roles, &headers, &json!({ "role": "owner" }));
+    assert_eq!(given.status, 201, "{}", given.body);
+    let after = world.http.get(&own, &headers).expect(200);
+    assert_eq!(after["owner_id"], json!(member));
+}

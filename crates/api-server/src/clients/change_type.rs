@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::conveyed::{check_may_act_as, opens};
 use super::input::distinct_grants;
 use super::{ClientOutput, find_for_change, for_the_log, show, shown};
 use crate::answer::Answer;
@@ -126,6 +127,9 @@ async fn change_type(
         }
         if !fields.is_empty() {
             return Err(fields.into_problem().into());
+        }
+        if opens(&client.settings, &settings) {
+            check_may_act_as(tx, acting, id, &settings)?;
         }
         // client_6: in the same transaction.
         let removed = client_secrets::delete_all(tx, tenant, id)?;

@@ -3,10 +3,14 @@
 use std::sync::Barrier;
 
 use diesel::connection::SimpleConnection as _;
-use grantor_domain::ids::ClientId;
+use grantor_domain::ids::{ClientId, RoleAssignmentId};
+use grantor_domain::member::{MemberSettings, NewMember};
 use grantor_domain::permission::Permission;
-use grantor_storage::migrate;
-use grantor_test_support::TestDatabase;
+use grantor_domain::role::{BuiltInRole, HeldRole};
+use grantor_domain::text::{Description, EmailAddress, PersonName};
+use grantor_storage::role_assignments::{self, Holder};
+use grantor_storage::{Change, Scope, clients, members, migrate, suspensions};
+use grantor_test_support::{TestDatabase, builders};
 
 use crate::support::{Fixture, texts};
 
@@ -216,4 +220,63 @@ fn who_could_do_everything_before_can_do_everything_after() {
     assert_eq!(allowed(&fixture, everything), expected);
     assert_eq!(allowed(&fixture, part), ["grantor:clients.read"]);
     assert_eq!(allowed(&fixture, without_role).len(), 10);
+}
+
+#[test]
+fn clients_of_before_get_an_owner_a_state_and_words_of_every_script() {
+    let fixture = Fixture::new();
+    let home = fixture.home.clone();
+    let owner = NewMember {
+        id: fixture.id(),
+        settings: MemberSettings {
+            name: PersonName::parse("Owner").unwrap(),
+            email: EmailAddress::parse("owner@example.com").unwrap(),
+            organization: home.root_organization,
+        },
+    };
+    let mut settings = builders::client("MÜLLER Export", "");
+    settings.description = Description::parse("Nächtlich, für Łódź").unwrap();
+    settings.owner_contact.name = Some(PersonName::parse("Ada Zoë").unwrap());
+    let (id, assignment): (ClientId, RoleAssignmentId) = (fixture.id(), fixture.id());
+    let member = owner.id;
+    fixture
+        .change(Scope::Tenant(home.id), move |tx| {
+            members::insert(tx, home.id, &owner)?;
+            let held = HeldRole::new(BuiltInRole::Owner, home.root_organization);
+            let holder = Holder::Member(member);
+            role_assignments::insert(tx, home.id, assignment, holder, &held)?;
+            let new = builders::new_client(id, home.root_organization, &settings);
+            clients::insert(tx, home.id, &new)?;
+            suspensions::pause_client(tx, home.id, id, None)?;
+            Ok(Change::made((), builders::client_event(home.id, id)))
+        })
+        .unwrap();
+    let of_client = |what: &str| {
+        let sql = format!(
+            "SELECT {what} FROM grantor.clients WHERE id = '{}'",
+            id.uuid()
+        );
+        texts(&mut fixture.test.superuser(), &sql)
+    };
+    let words = || {
+        let sql = format!(
+            "SELECT word FROM grantor.client_words WHERE client_id = '{}' ORDER BY word COLLATE \"C\"",
+            id.uuid()
+        );
+        texts(&mut fixture.test.superuser(), &sql)
+    };
+    let known = words();
+    assert!(known.contains(&"müller".to_owned()), "{known:?}");
+
+    let url = fixture.test.owner_url();
+    while !migrate::down(&url)
+        .unwrap()
+        .unwrap()
+        .starts_with("00000000000030")
+    {}
+    migrate::up(&url).unwrap();
+    assert_eq!(words(), known);
+    assert_eq!(of_client("status"), ["disabled"]);
+    assert_eq!(of_client("owner_id::text"), [member.uuid().to_string()]);
+    assert_eq!(of_client("require_pkce::text"), ["true"]);
 }
