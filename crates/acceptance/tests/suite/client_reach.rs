@@ -484,9 +484,7 @@ fn owner_2_nobody_takes_clients_away_by_moving_whom_they_may_not_disable() {
 #[test]
 fn owner_2_what_was_made_before_there_was_a_root_owner_is_theirs() {
     let world = World::new();
-    let operator = world.operator_with(
-        "grantor:clients.read grantor:members.read grantor:members.write grantor:roles.assign",
-    );
+    let operator = world.operator_with(&World::every_scope());
     let headers = [("authorization", operator.as_str())];
     let below = |what: &str| world.api(&format!("/v1/tenants/{}{what}", world.platform_id));
     let own = below(&client(&world.operator.client_id, ""));

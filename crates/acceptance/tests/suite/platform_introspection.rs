@@ -49,12 +49,21 @@ fn rfc7662_2_2_tokens_of_every_tenant_are_told_to_whom_the_server_names() {
     let token = world.token(&acme.id, machine, "payments:read payments:pay");
     let mut told = ask(&vendor, &checker, &token).expect(200);
     told["jti"] = json!("(jti)");
+    // client_12: one that is enabled nowhere acts in its own organization.
+    let organizations = told["organizations"].as_array().unwrap();
+    assert!(
+        organizations[0].as_str().unwrap().starts_with("org_"),
+        "{told}"
+    );
+    assert_eq!(organizations.len(), 1);
+    told["organizations"] = json!(["(org)"]);
     let now = world.now().timestamp();
     assert_eq!(
         told,
         json!({ "active": true, "scope": "payments:pay payments:read", "client_id": machine.client_id,
             "sub": machine.client_id, "token_type": "Bearer", "exp": now + 3_600, "iat": now,
-            "aud": "https://payments.example", "iss": acme.issuer, "jti": "(jti)", "tenant": acme.id })
+            "aud": "https://payments.example", "iss": acme.issuer, "jti": "(jti)", "tenant": acme.id,
+            "organizations": ["(org)"] })
     );
     let theirs = world.client(globex, "Machine", &["payments:read"]);
     let other = world.token(&globex.id, &theirs, "payments:read");
