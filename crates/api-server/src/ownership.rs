@@ -20,6 +20,7 @@ use crate::operation::{Operation, Success, Tag};
 use crate::problem::Problem;
 use crate::requests::{Fields, Filter, FilterKind, Json, ListRules};
 use crate::schemas::Page;
+use crate::secrets;
 use crate::words::{DueWhy, TransferCause};
 
 const LIST: &ListRules = &ListRules {
@@ -91,9 +92,9 @@ pub struct DueSecretOutput {
     /// The secret's id.
     #[schema(value_type = String, example = "sec_01kb2q3r4s5t6v7w8x9y0z1a2b")]
     secret_id: SecretId,
-    /// Its first characters; of one that somebody chose, none.
-    #[schema(example = "gsec_Ab3d")]
-    hint: String,
+    /// Its first characters; `null` for one that somebody chose.
+    #[schema(required = true, example = "gsec_Ab3d")]
+    hint: Option<String>,
     /// The client whose it is.
     #[schema(value_type = String, example = "cli_01kb2q3r4s5t6v7w8x9y0z1a2b")]
     client_id: ClientId,
@@ -129,7 +130,7 @@ impl DueSecretOutput {
         } = found;
         Self {
             secret_id: secret.id,
-            hint: secret.hint,
+            hint: secrets::shown_hint(secret.hint),
             client_id: client,
             client_name,
             organization_id: organization,

@@ -24,6 +24,7 @@ use crate::schemas::Page;
 
 pub use prepared::{DRY_RUN_SECRET, PreparedSecret, ShownSecret};
 use shapes::SecretOutput;
+pub use shapes::shown_hint;
 
 const SECRETS: &str = "/v1/tenants/{tenant}/clients/{client}/secrets";
 

@@ -136,8 +136,8 @@ pub(crate) fn settle(
     cause: TransferCause,
 ) -> Result<(), StorageError> {
     hold(tx, tenant, owner)?;
-    let owned = owned_by(tx, tenant, owner)?;
-    settle_held(tx, tenant, owner, owned, cause)
+    let all = owned_by(tx, tenant, owner)?;
+    settle_held(tx, tenant, owner, all, cause)
 }
 
 /// The same, with the tree locked; and the member too, unless it is the tree that changes.
@@ -145,12 +145,12 @@ fn settle_held(
     tx: &mut ChangeTx<'_>,
     tenant: TenantId,
     owner: MemberId,
-    owned: Vec<(ClientId, OrganizationId)>,
+    all: Vec<(ClientId, OrganizationId)>,
     cause: TransferCause,
 ) -> Result<(), StorageError> {
     let mut able: BTreeMap<OrganizationId, bool> = BTreeMap::new();
     let mut lost = Vec::new();
-    for (client, organization) in owned {
+    for (client, organization) in all {
         let known = able.get(&organization).copied();
         let is_able = known.map_or_else(|| is_able(tx, tenant, owner, organization), Ok)?;
         able.insert(organization, is_able);
@@ -168,9 +168,8 @@ pub(crate) fn settle_within(
     tenant: TenantId,
     organizations: &[OrganizationId],
 ) -> Result<(), StorageError> {
-    let owned = owned_within(tx, tenant, organizations)?;
-    for (owner, owned) in owned {
-        settle_held(tx, tenant, owner, owned, RIGHTS_LOST)?;
+    for (owner, all) in owned_within(tx, tenant, organizations)? {
+        settle_held(tx, tenant, owner, all, RIGHTS_LOST)?;
     }
     Ok(())
 }

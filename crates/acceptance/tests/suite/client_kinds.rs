@@ -401,8 +401,7 @@ fn client_6_becoming_public_removes_every_secret_and_back_again_leaves_it_withou
 }
 
 #[test]
-fn client_14_grants_that_change_with_the_type_come_once_each_and_with_a_lifetime_for_refresh_tokens()
- {
+fn client_14_grants_that_change_with_the_type_come_once_each_and_bring_their_lifetime() {
     let acme = Acme::new();
     let without = with(
         shop(),

@@ -17,6 +17,7 @@ use crate::call::{Acting, Call, Stop};
 use crate::operation::{Operation, Success, Tag};
 use crate::problem::Problem;
 use crate::role_assignments::AssignmentOutput;
+use crate::secrets;
 use crate::words::ClientStatus;
 
 /// No more of one kind are listed.
@@ -69,9 +70,9 @@ pub struct KnownSecretOutput {
     /// The client whose it is.
     #[schema(value_type = String, example = "cli_01kb2q3r4s5t6v7w8x9y0z1a2b")]
     client_id: ClientId,
-    /// Its first characters; of one that somebody chose, none.
-    #[schema(example = "gsec_Ab3d")]
-    hint: String,
+    /// Its first characters; `null` for one that somebody chose.
+    #[schema(required = true, example = "gsec_Ab3d")]
+    hint: Option<String>,
     /// Whether they have made it; if not, they own its client.
     made_by_them: bool,
 }
@@ -260,7 +261,7 @@ impl From<KnownSecret> for KnownSecretOutput {
         Self {
             secret_id: secret.id,
             client_id: secret.client,
-            hint: secret.hint,
+            hint: secrets::shown_hint(secret.hint),
             made_by_them: secret.made,
         }
     }

@@ -60,6 +60,11 @@ pub struct RotationDueOutput {
     former_owner_id: MemberId,
 }
 
+/// A secret's first characters; of one that somebody chose, none are kept.
+pub fn shown_hint(hint: String) -> Option<String> {
+    Some(hint).filter(|hint| !hint.is_empty())
+}
+
 impl From<RotationDue> for RotationDueOutput {
     fn from(due: RotationDue) -> Self {
         Self {
@@ -85,7 +90,7 @@ impl SecretOutput {
         Self {
             id: secret.id,
             origin: secret.origin.into(),
-            hint: Some(secret.hint.clone()).filter(|hint| !hint.is_empty()),
+            hint: shown_hint(secret.hint.clone()),
             state: state.into(),
             created_by: secret.created_by.clone(),
             created_at: secret.created_at,

@@ -76,6 +76,26 @@ fn owner_3_what_the_former_owner_knows_is_exposed_and_the_rest_of_the_organizati
 }
 
 #[test]
+fn owner_3_of_a_chosen_secret_no_first_characters_are_told() {
+    let acme = Acme::new();
+    let (ada, _) = acme.admin_of(&acme.a, "ada@acme.example");
+    let (bob, _) = acme.admin_of(&acme.a, "bob@acme.example");
+    let theirs = client_of(&acme, "Theirs", &acme.a, &ada);
+    let value = json!({ "value": "Vq7-mX2_kT9wR4zB8nLpC3sYd6hJ1gFe" });
+    let chosen = acme
+        .send("POST", &path(&theirs, "/secrets/choose"), &value)
+        .expect(201);
+    let tells_none = |secrets: &Value| {
+        let mut all = secrets.as_array().unwrap().iter();
+        let found = all.find(|one| one["secret_id"] == chosen["id"]).unwrap();
+        assert_eq!(found["hint"], Value::Null);
+    };
+    tells_none(&acme.get(&of(&ada, "/offboarding-impact"))["exposed_secrets"]);
+    transfer(&acme, &acme.scene.admin, &theirs, &bob).expect(200);
+    tells_none(&acme.get("/rotation-due")["items"]);
+}
+
+#[test]
 fn role_2_each_sees_what_is_due_of_the_clients_that_they_see() {
     let acme = Acme::new();
     let (_, of_a) = acme.admin_of(&acme.a, "a@acme.example");
