@@ -277,8 +277,8 @@ fn what_is_due_is_looked_for_along_the_secrets_that_are_not_revoked() {
     }
     let owner = MemberId::from_uuid(id_of(77));
     let sent = plans.heard(|tx| ownership::owned_clients(tx, tenant(), owner, Among::All, 51));
-    let [owned] = sent.as_slice() else {
+    let [statement] = sent.as_slice() else {
         panic!("{sent:?}")
     };
-    plans.demand_of(owned, &["clients_by_owner"], false);
+    plans.demand_of(statement, &["clients_by_owner"], false);
 }
