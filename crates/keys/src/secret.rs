@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_generated_parses_as_its_kind_only() {
+    fn secret_1_what_is_generated_parses_as_its_kind_only() {
         for kind in KINDS {
             let secret = secret(kind);
             assert_eq!(secret.expose().len(), kind.prefix().len() + 49);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn any_changed_character_is_refused() {
+    fn secret_1_any_changed_character_is_refused() {
         let secret = secret(SecretKind::Client);
         for at in 0..secret.expose().len() {
             for replacement in (b'!'..=b'~').map(char::from) {

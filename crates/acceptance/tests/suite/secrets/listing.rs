@@ -1,11 +1,14 @@
 //! The list of a client's secrets: all that is known of them, and never what they are.
 
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
+use grantor_keys::{PlainSecret, SecretKind};
 use serde_json::{Value, json};
 
 use super::{CHOSEN, is_let_in, text, written};
 use crate::asking::{path_of, send, send_to};
-use crate::operations::{Scene, expect_problem};
+use crate::operations::{SUBJECT, Scene, expect_problem};
 
 #[test]
 fn secret_5_secrets_are_listed_with_all_that_is_known_of_them_and_never_what_they_are() {
@@ -63,6 +66,34 @@ fn secret_5_secrets_are_listed_with_all_that_is_known_of_them_and_never_what_the
             event["after"]["client_id"],
             scene.subject.client_id.as_str()
         );
+    }
+}
+
+#[test]
+fn secret_1_a_secret_is_in_the_one_answer_that_makes_it_and_in_no_other() {
+    let scene = Scene::new();
+    let body = json!({ "name": "Nightly", "profile": "service", "owner_contact": { "email": "owner@example.com" } });
+    let created = scene.create(&body.to_string());
+    let made = scene.post_secret("", &json!({}));
+    let rotated = scene.post_secret("/rotate", &json!({ "confirm_name": SUBJECT }));
+    let values = [created, made, rotated].map(|answer| {
+        let value = answer.text("/secret/value");
+        assert_eq!(answer.body.matches(&value).count(), 1);
+        let secret = PlainSecret::parse(SecretKind::Client, &value).unwrap();
+        assert_eq!(secret.hint(), answer.text("/secret/hint"));
+        value
+    });
+    assert_eq!(BTreeSet::from(values.clone()).len(), 3);
+
+    let subject = path_of(&scene.subject);
+    let reads = ["/clients", "/rotation-due", "/audit-events", "/changes"].map(str::to_owned);
+    let of_subject = ["", "/secrets", "/endpoints"].map(|below| format!("{subject}{below}"));
+    for path in reads.iter().chain(&of_subject) {
+        let answer = send(&scene, "GET", path, &[], "");
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        for value in &values {
+            assert!(!answer.body.contains(&value[10..]), "{path}");
+        }
     }
 }
 
