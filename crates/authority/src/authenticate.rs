@@ -15,6 +15,7 @@ use grantor_domain::suspension::Position;
 use grantor_domain::tenant::Tenant;
 use grantor_storage::client_secrets::SecretVerifier;
 use grantor_storage::{Database, ReadTx, Scope, client_secrets, clients, tenants, tokens};
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::chosen::{Digest, Undecided};
@@ -116,16 +117,13 @@ impl Authority {
         } = claim;
         let position = tokens::position(tx)?;
         let tenant = tenants::find(tx, claim.tenant)?.ok_or(Refusal::NoSuchTenant)?;
-        let id: Option<ClientId> = presented.client_id.parse().ok();
-        let client = clients::find(
-            tx,
-            tenant.id,
-            id.unwrap_or(ClientId::from_uuid(uuid::Uuid::nil())),
-        )?;
         // An unknown client costs what a known one does whose secrets were made here: the same questions are asked,
-        // and a comparison is made either way.
-        let owner = id.map_or(uuid::Uuid::nil(), ClientId::uuid);
-        let secrets = client_secrets::live(tx, tenant.id, ClientId::from_uuid(owner), *now)?;
+        // and a comparison is made either way. What is no id at all asks for one that nobody has.
+        let nobody = ClientId::from_uuid(Uuid::nil());
+        let id: ClientId = presented.client_id.parse().unwrap_or(nobody);
+        let owner = id.uuid();
+        let client = clients::find(tx, tenant.id, id)?;
+        let secrets = client_secrets::live(tx, tenant.id, id, *now)?;
         let mut matched: Option<SecretId> = None;
         let mut compared = false;
         let mut chosen = Vec::new();
