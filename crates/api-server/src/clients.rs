@@ -33,6 +33,7 @@ use crate::operation::{Operation, QueryParameter, Success, Tag};
 use crate::organizations::check_brings_nothing;
 use crate::problem::{FieldFault, Problem, ProblemCode};
 use crate::requests::{MergePatch, Whole};
+use crate::role_assignments::out_of_reach;
 
 pub use conveyed::check_may_act_as;
 use conveyed::opens;
@@ -269,7 +270,7 @@ async fn set(
     .await
 }
 
-/// Demands that a client can live where it is to: in an organization that the caller manages. One that is not there is
+/// Demands that a client can live or act where it is to: in an organization that the caller manages. One that is not there is
 /// told alike.
 fn check_home(
     tx: &mut impl Reads,
@@ -285,17 +286,7 @@ fn check_home(
         return Ok(());
     }
     let detail = "is no organization in which you may have clients; name one that you see";
-    let problem = Problem::field("/organization_id", detail);
-    if path.is_empty() {
-        return Err(problem.into());
-    }
-    // One out of reach is told like one that is not there, and on record (`audit_1`).
-    let why = json!({ "reason": "another organization" });
-    let target = Target::Organization(organization);
-    Err(Stop::refused(
-        problem,
-        refusal_event(&acting.caller, target, why),
-    ))
+    Err(out_of_reach(acting, &path, organization, detail))
 }
 
 async fn delete(call: Call) -> Result<Answer<()>, Problem> {

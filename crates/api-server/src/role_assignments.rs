@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use grantor_domain::audit::Target;
 use grantor_domain::ids::{OrganizationId, RoleAssignmentId};
 use grantor_domain::permission::Permission;
-use grantor_domain::role::{BuiltInRole, HeldRole, Role, RoleReference};
+use grantor_domain::role::{BuiltInRole, HeldRole, HomeTenant, Role, RoleReference};
 use grantor_storage::role_assignments::{self, Assignment, Holder};
-use grantor_storage::{ChangeTx, Reads, StorageError, organizations, roles};
+use grantor_storage::{ChangeTx, Reads, StorageError, organizations, roles, tenants};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -100,6 +100,12 @@ impl From<&Assignment> for AssignmentOutput {
 pub struct Assignments {
     /// All of them, in the order in which they were given.
     pub items: Vec<AssignmentOutput>,
+}
+
+/// How far roles reach in the tenant that the call is about.
+pub fn home(tx: &mut impl Reads, acting: &Acting) -> Result<HomeTenant, Stop> {
+    let tenant = tenants::find(tx, acting.tenant)?.ok_or(Problem::NotFound)?;
+    Ok(tenant.home())
 }
 
 /// The role that is meant, with what it permits.

@@ -5,10 +5,10 @@ use grantor_domain::ids::ClientId;
 use grantor_domain::permission::Permission;
 use grantor_domain::role::HeldPermissions;
 use grantor_storage::role_assignments::Holder;
-use grantor_storage::{Reads, enablements, organizations, role_assignments, tenants};
+use grantor_storage::{Reads, enablements, organizations, role_assignments};
 
 use crate::call::{Acting, Stop};
-use crate::problem::Problem;
+use crate::role_assignments::home;
 
 /// Demands that the caller holds whatever a client with these settings may do: what its service roles permit, as far as
 /// its scopes name it, each over its organization; and clients wherever it is enabled. Otherwise whoever gives it a
@@ -20,7 +20,7 @@ pub fn check_may_act_as(
     settings: &ClientSettings,
 ) -> Result<(), Stop> {
     let tenant = acting.tenant;
-    let home = tenants::find(tx, tenant)?.ok_or(Problem::NotFound)?.home();
+    let home = home(tx, acting)?;
     let roles = role_assignments::roles_of(tx, tenant, Holder::Client(client))?;
     let conveyed = HeldPermissions::of(&roles, home).within(&settings.allowed_scopes);
     acting.check_holds(tx, &conveyed)?;

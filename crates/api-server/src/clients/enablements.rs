@@ -5,14 +5,14 @@ use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::ids::{ClientId, OrganizationId};
 use grantor_domain::permission::Permission;
 use grantor_protocol::grant_type::GrantType;
-use grantor_storage::{Change, StorageError, enablements, organizations};
+use grantor_storage::{Change, StorageError, enablements};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{find, find_for_change};
+use super::{check_home, find, find_for_change};
 use crate::answer::Answer;
-use crate::call::{Call, Stop, refusal_event};
+use crate::call::{Call, Stop};
 use crate::operation::{Operation, Success, Tag};
 use crate::problem::{FieldFault, Problem, ProblemCode};
 use crate::requests::{Fields, Json};
@@ -144,22 +144,7 @@ async fn add(
                           `client_credentials` first";
             return Err(Problem::field("", detail).into());
         }
-        let path = organizations::path(tx, acting.tenant, organization)?;
-        if acting
-            .caller
-            .may_in(Permission::ClientsWrite, &path)
-            .is_err()
-        {
-            let detail = "is no organization in which you may have clients; name one that you see";
-            let problem = Problem::field("/organization_id", detail);
-            if path.is_empty() {
-                return Err(problem.into());
-            }
-            let why = json!({ "reason": "another organization" });
-            let target = Target::Organization(organization);
-            let event = refusal_event(&acting.caller, target, why);
-            return Err(Stop::refused(problem, event));
-        }
+        check_home(tx, acting, organization)?;
         if enablements::of(tx, acting.tenant, id)?.len() >= MOST {
             let detail =
                 format!("would be one too many: a client acts in at most {MOST} organizations");

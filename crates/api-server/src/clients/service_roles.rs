@@ -4,8 +4,8 @@ use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::ids::{ClientId, RoleAssignmentId};
 use grantor_domain::permission::Permission;
 use grantor_domain::role::{BuiltInRole, HeldRole, Role};
+use grantor_storage::Change;
 use grantor_storage::role_assignments::{self, Holder};
-use grantor_storage::{Change, tenants};
 
 use super::{find, find_for_change};
 use crate::answer::Answer;
@@ -14,8 +14,8 @@ use crate::operation::{Operation, Success, Tag};
 use crate::problem::{Problem, ProblemCode};
 use crate::requests::Json;
 use crate::role_assignments::{
-    AssignmentInput, AssignmentOutput, Assignments, check_over, for_the_log, give, is_of_the_root,
-    role,
+    AssignmentInput, AssignmentOutput, Assignments, check_over, for_the_log, give, home,
+    is_of_the_root, role,
 };
 
 const OF_CLIENT: &str = "/v1/tenants/{tenant}/clients/{client}/service-roles";
@@ -87,8 +87,7 @@ async fn grant(
     let location = call.address(&path);
     call.change(move |tx, acting| {
         find_for_change(tx, acting, client)?;
-        let tenant = tenants::find(tx, acting.tenant)?.ok_or(Problem::NotFound)?;
-        let home = tenant.home();
+        let home = home(tx, acting)?;
         let organization = organization.unwrap_or(home.root);
         check_over(tx, acting, organization)?;
         let role = role(tx, acting, &input.role, home.is_platform)?;
@@ -123,8 +122,8 @@ async fn revoke(call: Call) -> Result<Answer<()>, Problem> {
             .filter(|assignment| assignment.holder == holder)
             .ok_or(Problem::NotFound)?;
         acting.reach(tx, assignment.held.organization)?;
-        let tenant = tenants::find(tx, acting.tenant)?.ok_or(Problem::NotFound)?;
-        acting.check_holds(tx, &assignment.held.conveys(tenant.home()))?;
+        let home = home(tx, acting)?;
+        acting.check_holds(tx, &assignment.held.conveys(home))?;
         role_assignments::delete(tx, acting.tenant, id, holder)?;
         let event = Event::new(
             acting.tenant,

@@ -1,18 +1,12 @@
 //! What one member's account is to others: nobody reaches, through it, what they do not hold themselves.
 
 use grantor_domain::member::Member;
-use grantor_domain::role::{HeldPermissions, HomeTenant};
+use grantor_domain::role::HeldPermissions;
 use grantor_storage::role_assignments::Holder;
-use grantor_storage::{Reads, authenticators, role_assignments, root_owner, tenants};
+use grantor_storage::{Reads, authenticators, role_assignments, root_owner};
 
 use crate::call::{Acting, Stop};
-use crate::problem::Problem;
-
-/// How far roles reach in the tenant that the call is about.
-pub(super) fn home(tx: &mut impl Reads, acting: &Acting) -> Result<HomeTenant, Stop> {
-    let tenant = tenants::find(tx, acting.tenant)?.ok_or(Problem::NotFound)?;
-    Ok(tenant.home())
-}
+use crate::role_assignments::home;
 
 /// Demands that the caller may come to be a member: holds whatever they hold. The root ownership is nothing that can
 /// be held besides, so nobody but themselves may be the root owner, once they have come in.

@@ -11,7 +11,6 @@ use grantor_storage::{
 };
 use serde_json::json;
 
-use super::authority::home;
 use super::{find, find_for_change};
 use crate::answer::Answer;
 use crate::call::{Acting, Call, Stop};
@@ -19,8 +18,8 @@ use crate::operation::{Operation, Success, Tag};
 use crate::problem::{Problem, ProblemCode};
 use crate::requests::{Json, ListRules, Place};
 use crate::role_assignments::{
-    AssignmentInput, AssignmentOutput, Assignments, check_over, for_the_log, give, is_of_the_root,
-    role,
+    AssignmentInput, AssignmentOutput, Assignments, check_over, for_the_log, give, home,
+    is_of_the_root, role,
 };
 use crate::schemas::Page;
 

@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::authority::home;
 use crate::answer::Answer;
 use crate::call::{Acting, Call, Stop};
 use crate::operation::{Operation, Success, Tag};
 use crate::problem::Problem;
 use crate::requests::{Fields, Json};
+use crate::role_assignments::home;
 
 const ROOT_OWNER: &str = "/v1/tenants/{tenant}/root-owner";
 
