@@ -1,25 +1,23 @@
-//! Whether a client is who it says, and everything that was looked at to tell.
+//! Whether a client is who it says: told from what the directory knows of it, without any waiting.
 //!
-//! A secret that was made here is proved within the transaction. One that somebody chose takes a slow hash, and no
-//! transaction waits for that: it ends without having told anything, the proof is made, and all is read anew.
+//! One that may be known by a secret that somebody chose takes a slow hash, for which nobody here waits either: that is
+//! told as undecided, and asked again once the proof is made.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use grantor_domain::authentication::{AuthenticationFailure, authenticate};
 use grantor_domain::chosen_secret::ChosenSecret;
-use grantor_domain::client::Client;
 use grantor_domain::grant::check_standing;
 use grantor_domain::ids::{ClientId, SecretId, TenantId};
 use grantor_domain::suspension::Position;
-use grantor_domain::tenant::Tenant;
 use grantor_storage::client_secrets::SecretVerifier;
-use grantor_storage::{Database, ReadTx, Scope, client_secrets, clients, tenants, tokens};
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use crate::chosen::{Digest, Undecided};
-use crate::{Authority, Failure, PresentedCredentials, Refusal};
+use crate::directory::{Basis, ClientEntry, TenantEntry};
+use crate::{Authority, PresentedCredentials, Refusal};
 
 /// Somebody says to be a client.
 #[derive(Clone)]
@@ -34,107 +32,93 @@ pub(crate) struct Claim {
     pub(crate) now: DateTime<Utc>,
 }
 
-/// A client that proved who it is, and what the proof rested on.
-pub(crate) struct Authenticated {
-    /// Read before everything else, so that a change after it can't have been seen.
-    pub(crate) position: Position,
-    pub(crate) tenant: Tenant,
-    pub(crate) client: Client,
+impl Claim {
+    /// The client that it is said to be. What is no id at all asks for one that nobody has.
+    pub(crate) fn client(&self) -> ClientId {
+        let nobody = ClientId::from_uuid(Uuid::nil());
+        self.credentials.client_id.parse().unwrap_or(nobody)
+    }
 }
 
-/// What one reading came to.
-enum Reading<T> {
-    /// The client is known, and this is what was read for it.
-    Done(T),
+/// A client that proved who it is, and what the proof rests on.
+#[derive(Clone)]
+pub(crate) struct Known {
+    /// The place in the feed up to which all of it has seen the changes.
+    pub(crate) position: Position,
+    pub(crate) tenant: Arc<TenantEntry>,
+    pub(crate) client: Arc<ClientEntry>,
+    /// The secret that proved it, if one did.
+    pub(crate) secret: Option<SecretId>,
+}
+
+/// What a claim came to.
+pub(crate) enum Claimed {
+    /// The client is known, and may do something.
+    Known(Known),
     /// It may be known by a secret that somebody chose.
     Undecided(Undecided),
 }
 
+/// What became of the secret that was presented.
+enum Compared {
+    By(SecretId),
+    ByNone,
+    Undecided(Undecided),
+}
+
 impl Authority {
-    /// Reads something for a client, once it has proved who it is and may do anything at all.
-    pub(crate) async fn read_for_client<T, F>(
+    /// Tells whether a client is who it says, and whether it may do anything at all.
+    pub(crate) fn authenticate_client(
         &self,
-        database: &Database,
-        claim: Claim,
-        work: F,
-    ) -> Result<T, Refusal>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut ReadTx<'_>, Authenticated) -> Result<T, Refusal> + Clone + Send + 'static,
-    {
-        let first = self.reading(database, claim.clone(), None, work.clone());
-        let undecided = match first.await? {
-            Reading::Done(done) => return Ok(done),
-            Reading::Undecided(undecided) => undecided,
-        };
-        let presented = Zeroizing::new(claim.credentials.client_secret.clone());
-        let proof = self.chosen.prove(undecided, presented).await;
-        let Some(proof) = proof.map_err(Failure::from)? else {
-            return Err(AuthenticationFailure::Unproved.into());
-        };
-        // All is read anew: what was revoked meanwhile opens nothing.
-        match self.reading(database, claim, Some(proof), work).await? {
-            Reading::Done(done) => Ok(done),
-            Reading::Undecided(_) => Err(AuthenticationFailure::Unproved.into()),
-        }
-    }
-
-    async fn reading<T, F>(
-        &self,
-        database: &Database,
-        claim: Claim,
-        proof: Option<Digest>,
-        work: F,
-    ) -> Result<Reading<T>, Refusal>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut ReadTx<'_>, Authenticated) -> Result<T, Refusal> + Send + 'static,
-    {
-        let authority = self.clone();
-        database
-            .read(
-                Scope::Tenant(claim.tenant),
-                move |tx: &mut ReadTx<'_>| match authority.authenticate_client(tx, &claim, proof)? {
-                    Reading::Done(who) => work(tx, who).map(Reading::Done),
-                    Reading::Undecided(undecided) => Ok(Reading::Undecided(undecided)),
-                },
-            )
-            .await
-    }
-
-    /// Authenticates a client within a transaction, and checks that it may do anything at all.
-    fn authenticate_client(
-        &self,
-        tx: &mut ReadTx<'_>,
+        basis: &Basis,
         claim: &Claim,
         proof: Option<Digest>,
-    ) -> Result<Reading<Authenticated>, Refusal> {
-        let Claim {
-            credentials: presented,
-            ip,
-            now,
-            ..
-        } = claim;
-        let position = tokens::position(tx)?;
-        let tenant = tenants::find(tx, claim.tenant)?.ok_or(Refusal::NoSuchTenant)?;
-        // An unknown client costs what a known one does whose secrets were made here: the same questions are asked,
-        // and a comparison is made either way. What is no id at all asks for one that nobody has.
-        let nobody = ClientId::from_uuid(Uuid::nil());
-        let id: ClientId = presented.client_id.parse().unwrap_or(nobody);
-        let owner = id.uuid();
-        let client = clients::find(tx, tenant.id, id)?;
-        let secrets = client_secrets::live(tx, tenant.id, id, *now)?;
-        let mut matched: Option<SecretId> = None;
+    ) -> Result<Claimed, Refusal> {
+        let tenant = basis.tenant.as_ref().ok_or(Refusal::NoSuchTenant)?;
+        let matched = match self.compare(basis.client.as_deref(), claim, proof) {
+            Compared::By(secret) => Some(secret),
+            Compared::ByNone => None,
+            Compared::Undecided(undecided) => return Ok(Claimed::Undecided(undecided)),
+        };
+        let known = basis.client.as_ref();
+        authenticate(
+            known.map(|known| &known.client),
+            claim.credentials.method,
+            claim.ip,
+            matched.is_some(),
+        )?;
+        let client = known.ok_or(AuthenticationFailure::Unproved)?;
+        check_standing(&tenant.tenant, &client.client)?;
+        Ok(Claimed::Known(Known {
+            position: basis.position,
+            tenant: tenant.clone(),
+            client: client.clone(),
+            secret: matched,
+        }))
+    }
+
+    /// Holds what was presented against the secrets that are live. An unknown client costs what a known one does whose
+    /// secrets were made here: a comparison is made either way.
+    fn compare(
+        &self,
+        known: Option<&ClientEntry>,
+        claim: &Claim,
+        proof: Option<Digest>,
+    ) -> Compared {
+        let owner = claim.client().uuid();
+        let presented = &claim.credentials.client_secret;
+        let live = known
+            .into_iter()
+            .flat_map(|known| &known.secrets)
+            .filter(|secret| secret.expires_at.is_none_or(|end| end > claim.now));
+        let mut matched = None;
         let mut compared = false;
         let mut chosen = Vec::new();
-        for (secret, verifier) in secrets {
-            match verifier {
+        for secret in live {
+            match &secret.verifier {
                 SecretVerifier::Keyed(verifier) => {
                     compared = true;
-                    match self
-                        .keyring
-                        .verify(&verifier, owner, &presented.client_secret)
-                    {
+                    match self.keyring.verify(verifier, owner, presented) {
                         Ok(true) => matched = Some(secret.id),
                         Ok(false) => {}
                         Err(unknown) => {
@@ -146,29 +130,37 @@ impl Authority {
             }
         }
         if !compared {
-            self.keyring.verify_nobody(owner, &presented.client_secret);
+            self.keyring.verify_nobody(owner, presented);
         }
-        if matched.is_none() && ChosenSecret::could_be(&presented.client_secret) {
-            matched = chosen.iter().find_map(|(id, verifier)| {
-                let digest = self
-                    .chosen
-                    .digest(verifier, owner, &presented.client_secret);
-                (proof == Some(digest) || self.chosen.knows(&digest)).then_some(*id)
-            });
-            if matched.is_none() && proof.is_none() && !chosen.is_empty() {
-                let verifiers = chosen.into_iter().map(|(_, verifier)| verifier).collect();
-                return Ok(Reading::Undecided(Undecided { owner, verifiers }));
-            }
+        if let Some(matched) = matched {
+            return Compared::By(matched);
         }
-        authenticate(client.as_ref(), presented.method, *ip, matched.is_some())?;
-        let (client, secret) = client.zip(matched).ok_or(AuthenticationFailure::Unproved)?;
-        check_standing(&tenant, &client)?;
-        self.uses.note(tenant.id, client.id.uuid(), *now);
-        self.uses.note(tenant.id, secret.uuid(), *now);
-        Ok(Reading::Done(Authenticated {
-            position,
-            tenant,
-            client,
-        }))
+        if chosen.is_empty() || !ChosenSecret::could_be(presented) {
+            return Compared::ByNone;
+        }
+        let proved = chosen.iter().find(|(_, verifier)| {
+            let digest = self.chosen.digest(verifier, owner, presented);
+            proof == Some(digest) || self.chosen.knows(&digest)
+        });
+        match proved {
+            Some((id, _)) => Compared::By(*id),
+            None if proof.is_some() => Compared::ByNone,
+            None => Compared::Undecided(Undecided {
+                owner,
+                verifiers: chosen
+                    .into_iter()
+                    .map(|(_, verifier)| verifier.clone())
+                    .collect(),
+            }),
+        }
+    }
+
+    /// Notes that a client and its secret were used.
+    pub(crate) fn note_use(&self, known: &Known, now: DateTime<Utc>) {
+        let tenant = known.tenant.tenant.id;
+        self.uses.note(tenant, known.client.client.id.uuid(), now);
+        if let Some(secret) = known.secret {
+            self.uses.note(tenant, secret.uuid(), now);
+        }
     }
 }

@@ -1,22 +1,21 @@
 //! Introspection (RFC 7662): what a resource server is told of a token.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use grantor_domain::ids::{OrganizationId, TenantId};
-use grantor_domain::resource_server::Catalogue;
 use grantor_domain::role::HeldPermissions;
 use grantor_domain::tenant::Tenant;
 use grantor_domain::token::AccessToken;
 use grantor_protocol::scope::Scopes;
-use grantor_storage::callers::TokenKey;
-use grantor_storage::role_assignments::Holder;
-use grantor_storage::{
-    ReadTx, StorageError, clients, enablements, resource_servers, role_assignments, tokens,
-};
+use grantor_storage::StorageError;
+use grantor_storage::callers::{CallerRecord, TokenKey};
 
-use crate::authenticate::Claim;
+use crate::authenticate::{Claim, Known};
 use crate::check::good_for;
+use crate::decided::{ATTEMPTS, TOO_FAST};
+use crate::directory::{ClientEntry, RestsOn, TenantEntry};
 use crate::locate::locate;
 use crate::{Authority, PresentedCredentials, Refusal};
 
@@ -33,55 +32,19 @@ pub struct Introspected {
     pub organizations: Vec<OrganizationId>,
 }
 
-/// A token that was found good.
-pub(crate) struct Checked {
-    pub(crate) token: AccessToken,
-    pub(crate) scopes: Scopes,
-    pub(crate) organizations: Vec<OrganizationId>,
+/// A token that was found good, and who asked about it.
+pub(crate) struct Found {
+    pub(crate) known: Known,
+    /// The token's tenant.
+    pub(crate) tenant: Arc<TenantEntry>,
+    pub(crate) good: Introspected,
 }
 
-/// Looks a token up and decides whether it is good, within one transaction of its tenant.
-pub(crate) fn check_token(
-    tx: &mut ReadTx<'_>,
-    tenant: &Tenant,
-    catalogue: &Catalogue,
-    located: TokenKey,
-    presented: &str,
-    now: DateTime<Utc>,
-) -> Result<Option<Checked>, StorageError> {
-    if located.tenant != tenant.id {
-        return Ok(None);
-    }
-    let Some(found) = tokens::find(tx, tenant.id, located.client, located.id)? else {
-        return Ok(None);
-    };
-    let client = clients::find(tx, tenant.id, located.client)?;
-    // token_8: a scope that doesn't exist any more is allowed to nobody.
-    let allowed_now = client
-        .as_ref()
-        .map(|client| catalogue.existing(&client.settings.allowed_scopes))
-        .unwrap_or_default();
-    // role_4: who acts for a member has no scope that needs what the member may not do now.
-    let allowed_now = match found.token.member {
-        Some(member) => {
-            let roles = role_assignments::roles_of(tx, tenant.id, Holder::Member(member))?;
-            catalogue.for_member(&allowed_now, &HeldPermissions::of(&roles, tenant.home()))
-        }
-        None => allowed_now,
-    };
-    let good = good_for(presented, &found, &tenant.suspension, &allowed_now, now);
-    let Some(scopes) = good else {
-        return Ok(None);
-    };
-    let organizations = match (&client, found.token.member) {
-        (Some(client), None) => enablements::acting_in(tx, tenant.id, client)?,
-        (_, Some(_)) | (None, None) => Vec::new(),
-    };
-    Ok(Some(Checked {
-        token: found.token,
-        scopes,
-        organizations,
-    }))
+/// A token that was asked about: its place, and what the directory knows of its tenant and client.
+struct Asked {
+    key: TokenKey,
+    tenant: Arc<TenantEntry>,
+    client: Option<Arc<ClientEntry>>,
 }
 
 impl Authority {
@@ -101,32 +64,107 @@ impl Authority {
             ip,
             now,
         };
-        self.read_for_client(&self.database, claim, move |tx, who| {
-            let Some(located) = locate(&token) else {
-                return Ok(None);
-            };
-            let catalogue = resource_servers::catalogue(tx, tenant)?;
-            let good = check_token(tx, &who.tenant, &catalogue, located, &token, now)?;
-            let Some(Checked {
-                token,
-                scopes,
-                organizations,
-            }) = good
-            else {
-                return Ok(None);
-            };
+        let located = locate(&token).filter(|located| located.tenant == tenant);
+        let looked = self.looked_up(&claim, located, &token).await?;
+        Ok(looked.and_then(|Found { known, good, .. }| {
             // RFC 7662 §2.2: a resource server that may not ask about this token gets no more than
             // that it is inactive.
-            if !catalogue.may_introspect(who.client.id, &token.audiences) {
-                return Ok(None);
+            let catalogue = &known.tenant.catalogue;
+            let may = catalogue.may_introspect(known.client.client.id, &good.token.audiences);
+            may.then_some(good)
+        }))
+    }
+
+    /// Authenticates who asks, and looks a token up by a read that confirms both: that the asker is who it says, and what
+    /// was taken out of memory about the token.
+    pub(crate) async fn looked_up(
+        &self,
+        claim: &Claim,
+        located: Option<TokenKey>,
+        presented: &str,
+    ) -> Result<Option<Found>, Refusal> {
+        for _ in 0..ATTEMPTS {
+            let (known, ()) = self.decided(claim, |_| Ok(())).await?;
+            let asked = match located {
+                Some(key) => self.asked(key, claim.now).await?,
+                None => None,
+            };
+            let looked = self
+                .token_reads
+                .look(asked.as_ref().map(|asked| asked.key), known.position)
+                .await?;
+            let mut rests_on = RestsOn {
+                tenants: vec![claim.tenant],
+                clients: vec![(claim.tenant, known.client.client.id)],
+            };
+            if let Some(asked) = &asked {
+                rests_on.tenants.push(asked.key.tenant);
+                rests_on.clients.push((asked.key.tenant, asked.key.client));
             }
-            Ok(Some(Introspected {
-                token,
-                scopes,
-                tenant: who.tenant,
-                organizations,
-            }))
+            if !self
+                .directory
+                .holds(known.position, &rests_on, &looked.since)
+            {
+                continue;
+            }
+            let record = looked.record.as_deref();
+            return Ok(asked.zip(record).and_then(|(asked, record)| {
+                Some(Found {
+                    good: asked.good(record, presented, claim.now)?,
+                    tenant: asked.tenant,
+                    known,
+                })
+            }));
+        }
+        Err(StorageError::Unavailable(TOO_FAST.to_owned()).into())
+    }
+
+    /// What the directory knows of where a token is said to be from. Its position was read before.
+    async fn asked(&self, key: TokenKey, now: DateTime<Utc>) -> Result<Option<Asked>, Refusal> {
+        let (_, tenant) = self.directory.tenant(key.tenant, now).await?;
+        let Some(tenant) = tenant else {
+            return Ok(None);
+        };
+        let client = self.directory.client(key.tenant, key.client).await?;
+        Ok(Some(Asked {
+            key,
+            tenant,
+            client,
+        }))
+    }
+}
+
+impl Asked {
+    /// Decides whether the token is good, and for what.
+    fn good(
+        &self,
+        record: &CallerRecord,
+        presented: &str,
+        now: DateTime<Utc>,
+    ) -> Option<Introspected> {
+        let token = &record.recorded.token;
+        let catalogue = &self.tenant.catalogue;
+        // token_8: a scope that doesn't exist any more is allowed to nobody.
+        let allowed_now = catalogue.existing(&record.allowed_now);
+        // role_4: who acts for a member has no scope that needs what the member may not do now.
+        let allowed_now = match token.member {
+            Some(_) => {
+                let held = HeldPermissions::of(&record.roles, record.home);
+                catalogue.for_member(&allowed_now, &held)
+            }
+            None => allowed_now,
+        };
+        let (recorded, tenant) = (&record.recorded, &record.tenant_suspension);
+        let scopes = good_for(presented, recorded, tenant, &allowed_now, now)?;
+        let organizations = match (&self.client, token.member) {
+            (Some(client), None) => client.organizations.clone(),
+            _ => Vec::new(),
+        };
+        Some(Introspected {
+            token: token.clone(),
+            scopes,
+            tenant: self.tenant.tenant.clone(),
+            organizations,
         })
-        .await
     }
 }

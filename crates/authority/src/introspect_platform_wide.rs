@@ -5,12 +5,11 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 use grantor_domain::ids::TenantId;
-use grantor_domain::resource_server::ScopeOwner;
-use grantor_storage::resource_servers::{self, Home};
+use grantor_domain::resource_server::{ScopeOwner, ServerKind};
 use grantor_storage::{ReadTx, Scope, tenants};
 
 use crate::authenticate::Claim;
-use crate::introspect::{Introspected, check_token};
+use crate::introspect::{Found, Introspected};
 use crate::locate::locate;
 use crate::{Authority, PresentedCredentials, Refusal};
 
@@ -19,9 +18,6 @@ impl Authority {
     /// names. What it is told ends at its own resource servers: of another audience of the token, which may be a
     /// tenant's private one, it learns nothing (`tenant_1`). A token that is not good, and one that this client may
     /// not ask about, are told alike: `None`.
-    ///
-    /// The client is authenticated in one transaction and the token looked at in another, of its own tenant. Both
-    /// begin after the call has come, so what was stopped before it is seen.
     pub async fn introspect_platform_wide(
         &self,
         credentials: PresentedCredentials,
@@ -36,64 +32,51 @@ impl Authority {
             ip,
             now,
         };
-        let own: BTreeSet<String> = self
-            .read_for_client(&self.database, claim, move |tx, who| {
-                let servers = resource_servers::all(tx, Home::platform_wide(platform))?;
-                Ok::<_, Refusal>(
-                    servers
-                        .into_iter()
-                        .filter(|stored| stored.server.introspectors.contains(&who.client.id))
-                        .map(|stored| stored.server.identifier.as_str().to_owned())
-                        .collect(),
-                )
-            })
-            .await?;
-        let Some(located) = locate(&token).filter(|_| !own.is_empty()) else {
+        let looked = self.looked_up(&claim, locate(&token), &token).await?;
+        let Some(Found {
+            known,
+            tenant,
+            mut good,
+        }) = looked
+        else {
             return Ok(None);
         };
-        self.database
-            .read(Scope::Tenant(located.tenant), move |tx: &mut ReadTx<'_>| {
-                let Some(tenant) = tenants::find(tx, located.tenant)? else {
-                    return Ok(None);
-                };
-                let catalogue = resource_servers::catalogue(tx, tenant.id)?;
-                let Some(checked) = check_token(tx, &tenant, &catalogue, located, &token, now)?
-                else {
-                    return Ok(None);
-                };
-                let mut record = checked.token;
-                let scopes = checked
-                    .scopes
-                    .into_iter()
-                    .filter(|scope| match catalogue.owner_of(scope) {
-                        Some(ScopeOwner::Server(server, _)) => {
-                            own.contains(server.identifier.as_str())
-                        }
-                        _ => false,
-                    })
-                    .collect();
-                record.audiences.retain(|audience| own.contains(audience));
-                // RFC 7662 §2.2: a resource server that may not ask about this token gets no more than
-                // that it is inactive; and one whose scopes are all gone has nothing to be used for there.
-                let good = Introspected {
-                    token: record,
-                    scopes,
-                    tenant,
-                    organizations: checked.organizations,
-                };
-                let is_theirs = !good.token.audiences.is_empty() && !good.scopes.is_empty();
-                Ok(is_theirs.then_some(good))
+        let platform_wide = known.tenant.catalogue.servers().iter();
+        let own: BTreeSet<&str> = platform_wide
+            .filter(|server| server.key.kind() == ServerKind::PlatformWide)
+            .filter(|server| server.introspectors.contains(&known.client.client.id))
+            .map(|server| server.identifier.as_str())
+            .collect();
+        good.token
+            .audiences
+            .retain(|audience| own.contains(audience.as_str()));
+        good.scopes = good
+            .scopes
+            .into_iter()
+            .filter(|scope| match tenant.catalogue.owner_of(scope) {
+                Some(ScopeOwner::Server(server, _)) => own.contains(server.identifier.as_str()),
+                _ => false,
             })
-            .await
+            .collect();
+        // RFC 7662 §2.2: a resource server that may not ask about this token gets no more than
+        // that it is inactive; and one whose scopes are all gone has nothing to be used for there.
+        let is_theirs = !good.token.audiences.is_empty() && !good.scopes.is_empty();
+        Ok(is_theirs.then_some(good))
     }
 
     /// The tenant of the operators.
     async fn platform(&self) -> Result<TenantId, Refusal> {
-        self.database
+        if let Some(known) = self.directory.platform() {
+            return Ok(known);
+        }
+        let platform = self
+            .database
             .read(Scope::Platform(None), |tx: &mut ReadTx<'_>| {
                 let platform = tenants::find_platform(tx)?.ok_or(Refusal::NoSuchTenant)?;
                 Ok::<_, Refusal>(platform.id)
             })
-            .await
+            .await?;
+        self.directory.learn_platform(platform);
+        Ok(platform)
     }
 }

@@ -4,17 +4,18 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use grantor_domain::grant::{Issuance, decide_client_credentials};
-use grantor_domain::ids::{OrganizationId, TenantId, TokenId};
-use grantor_domain::resource_server::{SigningAlgorithm, TokenShape};
+use grantor_domain::ids::{TenantId, TokenId};
+use grantor_domain::resource_server::TokenShape;
 use grantor_domain::token::AccessToken;
 use grantor_keys::{OpaqueToken, TokenHash, TokenPlace, uuid_v7};
 use grantor_protocol::scope::Scopes;
 use grantor_protocol::token::{ACCESS_TOKEN_TYP, AccessTokenClaims, Audience};
-use grantor_storage::signing_keys::{self, StoredSigningKey};
-use grantor_storage::tokens::{self, RestedOn};
-use grantor_storage::{StorageError, enablements, resource_servers};
+use grantor_storage::StorageError;
+use grantor_storage::token_writing::ProposedToken;
 
-use crate::authenticate::{Authenticated, Claim};
+use crate::authenticate::{Claim, Known};
+use crate::decided::{ATTEMPTS, TOO_FAST};
+use crate::writer::Outcome;
 use crate::{Authority, Failure, PresentedCredentials, Refusal};
 
 /// What a client asks for.
@@ -42,16 +43,6 @@ pub struct Issued {
     pub scopes: Scopes,
 }
 
-/// How often a decision is made anew when what it rested on has changed meanwhile.
-const ATTEMPTS: u32 = 5;
-
-/// A decision that is signed and waits to be confirmed.
-struct Proposal {
-    token: String,
-    record: AccessToken,
-    rested_on: RestedOn,
-}
-
 impl Authority {
     /// Issues a token for `client_credentials`.
     pub async fn issue_for_client(
@@ -59,22 +50,6 @@ impl Authority {
         request: TokenRequest,
         now: DateTime<Utc>,
     ) -> Result<Issued, Refusal> {
-        for _ in 0..ATTEMPTS {
-            let proposal = self.propose(request.clone(), now).await?;
-            if let Some(issued) = self.confirm(proposal).await? {
-                return Ok(issued);
-            }
-        }
-        let busy = "the client changes faster than a token can be issued".to_owned();
-        Err(StorageError::Unavailable(busy).into())
-    }
-
-    /// Validates, decides and signs.
-    async fn propose(
-        &self,
-        request: TokenRequest,
-        now: DateTime<Utc>,
-    ) -> Result<Proposal, Refusal> {
         let TokenRequest {
             tenant,
             credentials,
@@ -88,98 +63,55 @@ impl Authority {
             ip,
             now,
         };
-        let (who, catalogue, issuance, organizations, published) = self
-            .read_for_client(&self.database, claim, move |tx, who| {
-                let catalogue = resource_servers::catalogue(tx, tenant)?;
-                let decision = decide_client_credentials(
-                    &who.tenant,
-                    &who.client,
-                    &catalogue,
-                    scopes.as_ref(),
-                );
-                if let Some((error, description)) = decision.refusal() {
-                    return Err(Refusal::from((error, description.to_owned())));
+        for _ in 0..ATTEMPTS {
+            let (known, issuance) = self
+                .decided(&claim, |known| issuance(known, scopes.as_ref()))
+                .await?;
+            let record = self.record(&known, &issuance, ip, user_agent.clone(), now)?;
+            let token = match issuance.shape {
+                TokenShape::Signed(algorithm) => {
+                    let Some(key) = self.signing_key(&known.tenant, algorithm, now).await? else {
+                        // The first key was made just now: what is decided anew knows it.
+                        self.directory.catch_up().await?;
+                        continue;
+                    };
+                    let claims = claims(&known, &record)?;
+                    key.sign(ACCESS_TOKEN_TYP, &claims, self.entropy())
+                        .map_err(Failure::from)?
                 }
-                let issuance = decision
-                    .issuance
-                    .ok_or(Failure::Impossible("a decision neither refused nor issued"))?;
-                // client_12: its tokens say in which.
-                let organizations = enablements::acting_in(tx, tenant, &who.client)?;
-                let published = signing_keys::published(tx, tenant, now)?;
-                Ok::<_, Refusal>((who, catalogue, issuance, organizations, published))
-            })
-            .await?;
-        let rested_on = RestedOn {
-            tenants: catalogue.owners().to_vec(),
-            subjects: [tenant.uuid(), who.client.id.uuid()]
-                .into_iter()
-                .chain(catalogue.subjects())
-                .collect(),
-        };
-        let shape = issuance.shape;
-        let record = self.record(&who, issuance, ip, user_agent, now)?;
-        let token = match shape {
-            TokenShape::Signed(algorithm) => {
-                let claims = claims(&who, &record, &organizations)?;
-                self.signed(tenant, &claims, algorithm, published, now)
-                    .await?
+                TokenShape::Opaque => {
+                    let place = TokenPlace {
+                        tenant: record.tenant.uuid(),
+                        client: record.client.uuid(),
+                        id: record.id.uuid(),
+                    };
+                    let token =
+                        OpaqueToken::generate(place, self.entropy()).map_err(Failure::from)?;
+                    token.expose().to_owned()
+                }
+            };
+            let issued = Issued {
+                expires_in: u64::try_from((record.expires_at - record.issued_at).num_seconds())
+                    .map_err(|_| Failure::Impossible("a token that ends before it begins"))?,
+                scopes: record.scopes.clone(),
+                token,
+            };
+            // token_1: on record before it leaves.
+            let proposed = ProposedToken {
+                hash: TokenHash::of(&issued.token),
+                token: record,
+            };
+            if self.writer.write(proposed).await? == Outcome::OnRecord {
+                return Ok(issued);
             }
-            TokenShape::Opaque => {
-                let place = TokenPlace {
-                    tenant: record.tenant.uuid(),
-                    client: record.client.uuid(),
-                    id: record.id.uuid(),
-                };
-                let token = OpaqueToken::generate(place, self.entropy()).map_err(Failure::from)?;
-                token.expose().to_owned()
-            }
-        };
-        Ok(Proposal {
-            token,
-            record,
-            rested_on,
-        })
-    }
-
-    /// The token that says this, as RFC 9068 has it.
-    async fn signed(
-        &self,
-        tenant: TenantId,
-        claims: &AccessTokenClaims,
-        algorithm: SigningAlgorithm,
-        published: Vec<StoredSigningKey>,
-        now: DateTime<Utc>,
-    ) -> Result<String, Failure> {
-        let signing_key = self.signing_key(tenant, algorithm, published, now).await?;
-        Ok(signing_key.sign(ACCESS_TOKEN_TYP, claims, self.entropy())?)
-    }
-
-    /// `token_1`: puts the token on record before it leaves. Nothing comes of it when the decision is not
-    /// current any more.
-    async fn confirm(&self, proposal: Proposal) -> Result<Option<Issued>, Refusal> {
-        let Proposal {
-            token,
-            record,
-            rested_on,
-        } = proposal;
-        let issued = Issued {
-            expires_in: u64::try_from((record.expires_at - record.issued_at).num_seconds())
-                .map_err(|_| Failure::Impossible("a token that ends before it begins"))?,
-            scopes: record.scopes.clone(),
-            token,
-        };
-        let hash = TokenHash::of(&issued.token);
-        let recorded = self
-            .database
-            .flow(move |tx| tokens::insert(tx, &record, hash, &rested_on).map_err(Refusal::from))
-            .await?;
-        Ok(recorded.then_some(issued))
+        }
+        Err(StorageError::Unavailable(TOO_FAST.to_owned()).into())
     }
 
     fn record(
         &self,
-        who: &Authenticated,
-        issuance: Issuance,
+        who: &Known,
+        issuance: &Issuance,
         ip: Option<IpAddr>,
         user_agent: Option<String>,
         now: DateTime<Utc>,
@@ -190,12 +122,12 @@ impl Authority {
         let millis = u64::try_from(expires_at.timestamp_millis())
             .map_err(|_| Failure::Impossible("a clock before 1970"))?;
         Ok(AccessToken {
-            tenant: who.tenant.id,
-            client: who.client.id,
+            tenant: who.tenant.tenant.id,
+            client: who.client.client.id,
             id: TokenId::from_uuid(uuid_v7(millis, self.entropy())?),
             member: None,
-            scopes: issuance.scopes,
-            audiences: issuance.audiences,
+            scopes: issuance.scopes.clone(),
+            audiences: issuance.audiences.clone(),
             issued_at,
             expires_at,
             revoked_at: None,
@@ -206,14 +138,25 @@ impl Authority {
     }
 }
 
-fn claims(
-    who: &Authenticated,
-    token: &AccessToken,
-    organizations: &[OrganizationId],
-) -> Result<AccessTokenClaims, Failure> {
-    let client = who.client.id.to_string();
+/// What the client gets for what it asks, or why not.
+fn issuance(known: &Known, requested: Option<&Scopes>) -> Result<Issuance, Refusal> {
+    let decision = decide_client_credentials(
+        &known.tenant.tenant,
+        &known.client.client,
+        &known.tenant.catalogue,
+        requested,
+    );
+    if let Some((error, description)) = decision.refusal() {
+        return Err(Refusal::from((error, description.to_owned())));
+    }
+    let neither = "a decision neither refused nor issued";
+    Ok(decision.issuance.ok_or(Failure::Impossible(neither))?)
+}
+
+fn claims(who: &Known, token: &AccessToken) -> Result<AccessTokenClaims, Failure> {
+    let client = token.client.to_string();
     Ok(AccessTokenClaims {
-        iss: who.tenant.issuer.as_str().to_owned(),
+        iss: who.tenant.tenant.issuer.as_str().to_owned(),
         exp: token.expires_at.timestamp(),
         aud: Audience::new(token.audiences.iter().cloned())
             .map_err(|_| Failure::Impossible("a token for nobody"))?,
@@ -224,8 +167,14 @@ fn claims(
         iat: token.issued_at.timestamp(),
         jti: token.id.to_string(),
         scope: token.scopes.clone(),
-        tenant: who.tenant.id.to_string(),
-        organizations: organizations.iter().map(ToString::to_string).collect(),
+        tenant: token.tenant.to_string(),
+        // client_12: its tokens say in which.
+        organizations: who
+            .client
+            .organizations
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         auth_time: None,
         acr: None,
         amr: None,

@@ -6,12 +6,15 @@
 //! token any more. (That a text goes with a stored verifier never changes, so that alone is remembered.) Who calls the
 //! management API is read for many calls at once, never by a read that began before the call came.
 
+mod allowance;
 mod authenticate;
 mod caller;
 mod check;
 mod chosen;
 mod coalesce;
 mod credentials;
+mod decided;
+mod directory;
 mod introspect;
 mod introspect_platform_wide;
 mod issue;
@@ -20,7 +23,9 @@ mod reseal;
 mod revoke;
 mod signing;
 mod slow_hash;
+mod token_reads;
 mod uses;
+mod writer;
 
 use std::sync::Arc;
 
@@ -31,9 +36,13 @@ use grantor_protocol::error::ErrorCode;
 use grantor_storage::{Database, StorageError};
 use thiserror::Error;
 
+use allowance::Confirmations;
 use caller::CallerReads;
 use chosen::ChosenSecrets;
+use directory::Directory;
+use token_reads::TokenReads;
 use uses::Uses;
+use writer::TokenWriter;
 
 pub use caller::CallerCheck;
 pub use credentials::{NotRedeemed, PreparedLink, Redeemed, Redemption};
@@ -42,6 +51,9 @@ pub use issue::{Issued, TokenRequest};
 pub use signing::{JWKS_MAX_AGE_SECONDS, Rotated};
 pub use slow_hash::{NotHashed, SlowHash, SlowHashLimits};
 
+/// How often the directory catches up with the change feed by itself.
+const FOLLOWING_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// Answers the questions. Cheap to clone.
 #[derive(Clone)]
 pub struct Authority {
@@ -49,6 +61,10 @@ pub struct Authority {
     keyring: Keyring,
     entropy: Arc<dyn Entropy>,
     callers: CallerReads,
+    directory: Directory,
+    writer: TokenWriter,
+    token_reads: TokenReads,
+    confirmations: Confirmations,
     slow_hash: SlowHash,
     chosen: ChosenSecrets,
     uses: Uses,
@@ -59,9 +75,14 @@ impl Authority {
     pub fn new(database: Database, keyring: Keyring) -> Self {
         let entropy = database.entropy().clone();
         let callers = CallerReads::new(&database);
+        let directory = Directory::new(&database);
         let one_core = SlowHashLimits::for_cores(1);
         Self {
             chosen: ChosenSecrets::new(keyring.clone(), one_core),
+            writer: TokenWriter::new(&database, &directory),
+            token_reads: TokenReads::new(&database, &directory),
+            directory,
+            confirmations: Confirmations::default(),
             database,
             keyring,
             entropy,
@@ -108,6 +129,23 @@ impl Authority {
         self.entropy.as_ref()
     }
 
+    /// Catches up with what has changed, again and again. What is decided is exact without it; with it, a decision need
+    /// not be made anew for a change that is a while ago.
+    pub async fn follow(&self) -> std::convert::Infallible {
+        let mut was_away = false;
+        loop {
+            tokio::time::sleep(FOLLOWING_INTERVAL).await;
+            match self.directory.catch_up().await {
+                Ok(_) => was_away = false,
+                Err(error) if was_away => log::debug!("the change feed is not readable: {error}"),
+                Err(error) => {
+                    was_away = true;
+                    log::warn!("the change feed is not readable: {error}");
+                }
+            }
+        }
+    }
+
     /// Writes when clients and their secrets were used since it was last written. What can't be written now is with the
     /// next time.
     pub async fn write_uses(&self) -> Result<(), StorageError> {
@@ -145,6 +183,12 @@ pub enum Refusal {
     /// The client did not prove who it is.
     #[error(transparent)]
     Unauthenticated(#[from] AuthenticationFailure),
+    /// There may be an answer later: what was asked for of late was too much.
+    #[error("too much was asked for; try again in {} ms", retry_after.as_millis())]
+    TooMany {
+        /// When to try again.
+        retry_after: std::time::Duration,
+    },
     /// The client is known, but the answer is no.
     #[error("{error}: {description}")]
     Refused {
@@ -222,14 +266,10 @@ impl Authority {
     pub async fn tenant(
         &self,
         id: grantor_domain::ids::TenantId,
+        now: chrono::DateTime<chrono::Utc>,
     ) -> Result<grantor_domain::tenant::Tenant, Refusal> {
-        self.database
-            .read(
-                grantor_storage::Scope::Tenant(id),
-                move |tx: &mut grantor_storage::ReadTx<'_>| {
-                    grantor_storage::tenants::find(tx, id)?.ok_or(Refusal::NoSuchTenant)
-                },
-            )
-            .await
+        let (_, entry) = self.directory.tenant(id, now).await?;
+        let entry = entry.ok_or(Refusal::NoSuchTenant)?;
+        Ok(entry.tenant.clone())
     }
 }

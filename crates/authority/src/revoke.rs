@@ -5,9 +5,11 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use grantor_domain::ids::TenantId;
 use grantor_protocol::error::ErrorCode;
-use grantor_storage::tokens;
+use grantor_storage::callers::TokenKey;
+use grantor_storage::{Database, ReadTx, Scope, tokens};
 
-use crate::authenticate::Claim;
+use crate::authenticate::{Claim, Known};
+use crate::directory::Basis;
 use crate::locate::locate;
 use crate::{Authority, PresentedCredentials, Refusal};
 
@@ -30,29 +32,13 @@ impl Authority {
         };
         // Revocation has connections of its own: whatever else is crowded, this goes through.
         let database = self.database.reserved();
-        let own = self
-            .read_for_client(&database, claim, move |tx, who| {
-                // RFC 7009 §2.2: an invalid token is no error, the purpose is achieved already.
-                let Some(located) = locate(&token).filter(|located| located.tenant == tenant)
-                else {
-                    return Ok(None);
-                };
-                let Some(found) = tokens::find(tx, tenant, located.client, located.id)? else {
-                    return Ok(None);
-                };
-                if !found.hash.matches(&token) {
-                    return Ok(None);
-                }
-                // RFC 7009 §2.1: the server verifies whether the token was issued to the client that asks;
-                // if not, the request is refused and the client is told.
-                if found.token.client != who.client.id {
-                    let description = "the token was issued to another client".to_owned();
-                    return Err(Refusal::from((ErrorCode::InvalidRequest, description)));
-                }
-                Ok(Some(located))
-            })
-            .await?;
-        if let Some(located) = own {
+        let known = self.known_by_itself(&database, &claim).await?;
+        // RFC 7009 §2.2: an invalid token is no error, the purpose is achieved already.
+        let located = locate(&token).filter(|located| located.tenant == tenant);
+        let Some(located) = located else {
+            return Ok(());
+        };
+        if own(&database, &known, located, token).await? {
             database
                 .flow(move |tx| {
                     tokens::revoke(tx, located.tenant, located.client, located.id, now)
@@ -62,4 +48,36 @@ impl Authority {
         }
         Ok(())
     }
+
+    /// Authenticates a client by nothing that was there before: by these connections alone.
+    async fn known_by_itself(&self, database: &Database, claim: &Claim) -> Result<Known, Refusal> {
+        let basis = Basis::load(database, claim.tenant, claim.client(), claim.now).await?;
+        let (known, ()) = self.decided_on(&basis, claim, |_| Ok(())).await?;
+        Ok(known)
+    }
+}
+
+/// Whether this token is there to be revoked, and of the client that asks.
+async fn own(
+    database: &Database,
+    known: &Known,
+    located: TokenKey,
+    token: String,
+) -> Result<bool, Refusal> {
+    let asks = known.client.client.id;
+    database
+        .read(Scope::Tenant(located.tenant), move |tx: &mut ReadTx<'_>| {
+            let found = tokens::find(tx, located.tenant, located.client, located.id)?;
+            let Some(found) = found.filter(|found| found.hash.matches(&token)) else {
+                return Ok(false);
+            };
+            // RFC 7009 §2.1: the server verifies whether the token was issued to the client that asks;
+            // if not, the request is refused and the client is told.
+            if found.token.client != asks {
+                let description = "the token was issued to another client".to_owned();
+                return Err(Refusal::from((ErrorCode::InvalidRequest, description)));
+            }
+            Ok(true)
+        })
+        .await
 }

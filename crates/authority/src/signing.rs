@@ -2,6 +2,7 @@
 //! are a line of generations of their own, which knows nothing of those of another.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use grantor_domain::audit::{Action, Actor, Event, Events, Origin, Target};
@@ -10,9 +11,10 @@ use grantor_domain::lifetime::AccessTokenLifetime;
 use grantor_domain::resource_server::SigningAlgorithm;
 use grantor_keys::{Algorithm, Jwks, SealContext, SigningKey, generate_signing_key, uuid_v7};
 use grantor_storage::signing_keys::{self, StoredSigningKey};
-use grantor_storage::{Change, ReadTx, Scope, StorageError, resource_servers, tenants};
+use grantor_storage::{Change, ReadTx, Scope, StorageError, tenants};
 use serde_json::json;
 
+use crate::directory::TenantEntry;
 use crate::{Authority, Failure, Refusal};
 
 /// How long verifiers may keep the published keys.
@@ -46,16 +48,12 @@ impl Authority {
     /// The keys of a tenant as they are published. The first one of an algorithm is made here if a resource server
     /// says that its tokens are signed so: whoever keeps this set then has the key before the first token comes.
     pub async fn jwks(&self, tenant: TenantId, now: DateTime<Utc>) -> Result<Jwks, Refusal> {
-        let (tenant, named, mut published) = self
-            .database
-            .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
-                let found = tenants::find(tx, tenant)?.ok_or(Refusal::NoSuchTenant)?;
-                let named = resource_servers::signing_algorithms(tx, tenant)?;
-                let published = signing_keys::published(tx, tenant, now)?;
-                Ok::<_, Refusal>((found, named, published))
-            })
-            .await?;
+        let (_, entry) = self.directory.tenant(tenant, now).await?;
+        let entry = entry.ok_or(Refusal::NoSuchTenant)?;
+        let tenant = &entry.tenant;
+        let mut published = published(&entry.keys, now);
         // The management API's tokens are for every tenant, and have the default.
+        let named = entry.algorithms.iter().copied();
         let needed = [SigningAlgorithm::default()].into_iter().chain(named);
         for algorithm in needed.map(key_algorithm) {
             let is_there = published.iter().any(|key| key.algorithm == algorithm);
@@ -83,34 +81,37 @@ impl Authority {
             .await
     }
 
-    /// The key that signs with an algorithm now: of those whose time has come, the newest.
+    /// The key that signs with an algorithm now: of those whose time has come, the newest. Where there is none yet, the
+    /// first is made, and what is known of the tenant is not current any more: then nothing is given.
     pub(crate) async fn signing_key(
         &self,
-        tenant: TenantId,
+        entry: &TenantEntry,
         algorithm: SigningAlgorithm,
-        mut published: Vec<StoredSigningKey>,
         now: DateTime<Utc>,
-    ) -> Result<SigningKey, Failure> {
-        let algorithm = key_algorithm(algorithm);
-        published.retain(|key| key.algorithm == algorithm);
-        if published.is_empty() {
-            published = self.first_key(tenant, algorithm, now).await?;
-            published.retain(|key| key.algorithm == algorithm);
-        }
-        let key = published
-            .iter()
+    ) -> Result<Option<Arc<SigningKey>>, Failure> {
+        let (tenant, algorithm) = (entry.tenant.id, key_algorithm(algorithm));
+        let published = published(&entry.keys, now);
+        let mut candidates = published.iter().filter(|key| key.algorithm == algorithm);
+        // Another replica's clock, or a later request's, made the first key a moment ahead of this one's:
+        // a first key has no predecessor to wait for.
+        let Some(key) = candidates
+            .clone()
             .find(|key| key.signs_from <= now)
-            // Another replica's clock, or a later request's, made the first key a moment ahead of this one's:
-            // a first key has no predecessor to wait for.
-            .or(published.last())
-            .ok_or(Failure::Impossible("no signing key whose time has come"))?;
-        let private = self.keyring.open(&context(tenant, key.id), &key.sealed)?;
-        Ok(SigningKey::from_pkcs8(
-            key.algorithm,
-            key.kid.clone(),
-            &private,
-            self.entropy(),
-        )?)
+            .or(candidates.next_back())
+        else {
+            self.first_key(tenant, algorithm, now).await?;
+            return Ok(None);
+        };
+        let unsealed = entry.unsealed(&key.kid, || {
+            let private = self.keyring.open(&context(tenant, key.id), &key.sealed)?;
+            Ok::<_, Failure>(SigningKey::from_pkcs8(
+                key.algorithm,
+                key.kid.clone(),
+                &private,
+                self.entropy(),
+            )?)
+        });
+        Ok(Some(unsealed?))
     }
 
     /// Makes the first key of an algorithm, unless another replica was faster: then that one's is taken. Gives all
@@ -234,6 +235,12 @@ impl Authority {
             published_until: None,
         })
     }
+}
+
+/// Those of the keys that are published at a time, in their order.
+fn published(keys: &[StoredSigningKey], now: DateTime<Utc>) -> Vec<StoredSigningKey> {
+    let is_over = |key: &&StoredSigningKey| key.published_until.is_some_and(|until| until <= now);
+    keys.iter().filter(|key| !is_over(key)).cloned().collect()
 }
 
 /// The algorithm of the keys for what resource servers ask for.

@@ -204,6 +204,14 @@ impl Foundation {
         served
     }
 
+    /// Follows the change feed while something is served.
+    pub async fn following_changes<T>(&self, serving: impl Future<Output = T>) -> T {
+        tokio::select! {
+            served = serving => served,
+            never = self.authority.follow() => match never {},
+        }
+    }
+
     async fn write_uses_now_and_then(&self) -> Infallible {
         loop {
             tokio::time::sleep(WRITING_INTERVAL).await;

@@ -28,7 +28,7 @@ use crate::tokens::{RecordedToken, TokenRow};
 use crate::transaction::FlowTx;
 
 /// Where the record of a token would be, by what the token says of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenKey {
     /// The tenant whose it is.
     pub tenant: TenantId,

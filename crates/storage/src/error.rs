@@ -62,6 +62,15 @@ impl StorageError {
         matches!(self, Self::Unavailable(_) | Self::Suspended { .. })
     }
 
+    /// Whether one row of many may be the cause, so that the others could be written without it.
+    pub fn may_be_of_one_row(&self) -> bool {
+        match self {
+            Self::Unavailable(why) => why.contains(NO_PARTITION),
+            Self::Taken { .. } | Self::Corrupt { .. } | Self::Statement(_) => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn corrupt(what: &'static str, value: impl Into<String>) -> Self {
         Self::Corrupt {
             what,
@@ -101,13 +110,16 @@ impl From<DieselError> for StorageError {
     }
 }
 
+/// What PostgreSQL says of a row that no partition takes.
+const NO_PARTITION: &str = "no partition of relation";
+
 /// diesel doesn't hand on the SQLSTATE, so the few conditions that pass by themselves are told by their
 /// words. Where the server speaks another language, the connection's state is looked at besides.
 fn passes_by_itself(message: &str) -> bool {
     const SIGNS: [&str; 14] = [
         "deadlock detected",
         // Partitions are made a week ahead; should one be missing, the next round makes it.
-        "no partition of relation",
+        NO_PARTITION,
         "canceling statement due to",
         "terminating connection due to",
         "server closed the connection unexpectedly",

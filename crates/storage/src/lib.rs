@@ -25,6 +25,7 @@ pub mod deliveries;
 pub mod enablements;
 pub mod error;
 mod event_ids;
+pub mod feed_since;
 pub mod idempotency;
 pub mod installation;
 mod keyset;
@@ -53,6 +54,7 @@ mod standing;
 mod stored;
 pub mod suspensions;
 pub mod tenants;
+pub mod token_writing;
 pub mod tokens;
 pub mod transaction;
 

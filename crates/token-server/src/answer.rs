@@ -30,6 +30,11 @@ pub fn never_stored(builder: &mut HttpResponseBuilder) -> &mut HttpResponseBuild
 pub enum Oops {
     /// An error of OAuth, with the status that its code has.
     OAuth(OAuthError),
+    /// Too much was asked for.
+    TooMany {
+        /// In how many seconds there may be an answer.
+        retry_after_seconds: u64,
+    },
     /// The body is not a form.
     NotAForm,
     /// The body is of another media type than these.
@@ -57,6 +62,13 @@ impl Oops {
                     error.clone(),
                 )
             }
+            Self::TooMany { .. } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                OAuthError::new(
+                    ErrorCode::TemporarilyUnavailable,
+                    "too much was asked for; wait as long as Retry-After says",
+                ),
+            ),
             Self::NotAForm => invalid(
                 StatusCode::BAD_REQUEST,
                 "send the parameters in the body with Content-Type application/x-www-form-urlencoded",
@@ -104,6 +116,14 @@ impl ResponseError for Oops {
                     WWW_AUTHENTICATE,
                     "Basic realm=\"grantor\", charset=\"UTF-8\"",
                 ));
+            }
+            (
+                Self::TooMany {
+                    retry_after_seconds,
+                },
+                _,
+            ) => {
+                builder.insert_header((RETRY_AFTER, *retry_after_seconds));
             }
             (_, ErrorCode::TemporarilyUnavailable) => {
                 builder.insert_header((RETRY_AFTER, "1"));
@@ -165,6 +185,9 @@ impl From<Refusal> for Oops {
                 );
                 Self::OAuth(OAuthError::new(ErrorCode::InvalidClient, sentence))
             }
+            Refusal::TooMany { retry_after } => Self::TooMany {
+                retry_after_seconds: retry_after.as_secs() + 1,
+            },
             Refusal::Refused { error, description } => {
                 Self::OAuth(OAuthError::new(error, description))
             }

@@ -42,7 +42,8 @@ pub fn serve<S: Future<Output = ()>>(
     );
     let foundation = foundation.clone();
     // Boxed: what it holds is too large to be handed about.
-    Ok(Box::pin(
-        async move { foundation.writing_uses(serving).await },
-    ))
+    Ok(Box::pin(async move {
+        let following = foundation.following_changes(serving);
+        foundation.writing_uses(following).await
+    }))
 }

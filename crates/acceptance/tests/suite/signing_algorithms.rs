@@ -346,10 +346,21 @@ fn twenty_at_once_make_one_first_key_of_each_algorithm() {
     let scopes = [READ, "bills.api:read"];
     orders.machine = orders.client(&json!({ "allowed_scopes": scopes }));
     let Orders { world, tenant, .. } = &orders;
+    let admin = world.as_admin(tenant);
     // As if the tenant had never signed anything.
     let id: TenantId = tenant.id.parse().unwrap();
     let gone = format!("DELETE FROM signing_keys WHERE tenant_id = '{}'", id.uuid());
     diesel::RunQueryDsl::execute(diesel::sql_query(gone), &mut world.database.superuser()).unwrap();
+    // Nothing on the feed tells of that, so it is told by another change of what the tenant shares.
+    let settings = format!("/v1/tenants/{}/settings", tenant.id);
+    send(
+        world,
+        &admin,
+        "PATCH",
+        &settings,
+        &json!({ "password_min_length": 16 }),
+    )
+    .expect(200);
     let tokens = twenty_at_once(&orders, |turn| scopes[turn / 2 % 2]);
     assert_eq!(kids(&tokens).len(), 2);
     for algorithm in ["ES256", "EdDSA"] {

@@ -503,11 +503,18 @@ fn tenant_2_a_suspended_tenant_does_nothing_and_comes_back_whole() {
             .get(&url, &[("authorization", &operator)])
             .text("/status")
     };
-    at_rest(
-        &orders,
-        "INSERT INTO tenant_suspensions (tenant_id, paused_by_operator_at) \
-         VALUES ({tenant}, '2025-06-01T12:00:00Z')",
-    );
+    let by_operator = |verb: &str, reason: &str| {
+        let url = world.api(&format!("/v1/tenants/{}/{verb}", orders.tenant.id));
+        let headers = [("authorization", world.as_operator())];
+        let headers = headers
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str()));
+        world
+            .http
+            .post_json(&url, &headers, &json!({ "reason": reason }))
+            .expect(200);
+    };
+    by_operator("suspend", "unpaid");
     for replica in [&world.replica, &other] {
         assert_eq!(works(replica), [401; 4]);
     }
@@ -516,10 +523,7 @@ fn tenant_2_a_suspended_tenant_does_nothing_and_comes_back_whole() {
         world.as_admin(&neighbour).starts_with("Bearer "),
         "others go on"
     );
-    at_rest(
-        &orders,
-        "UPDATE tenant_suspensions SET paused_by_operator_at = NULL WHERE tenant_id = {tenant}",
-    );
+    by_operator("restore", "paid");
     for replica in [&world.replica, &other] {
         assert_eq!(works(replica), [200; 4]);
     }

@@ -16,7 +16,7 @@ use grantor_keys::TokenHash;
 use grantor_protocol::scope::Scopes;
 use grantor_storage::callers::{self, CallerRecord, TokenKey};
 use grantor_storage::role_assignments::{self, Holder};
-use grantor_storage::tokens::{RecordedToken, RestedOn};
+use grantor_storage::tokens::RecordedToken;
 use grantor_storage::{
     Change, ChangeTx, ReadTx, Scope, StorageError, clients, members, roles, suspensions, tenants,
     tokens,
@@ -55,15 +55,12 @@ fn token_for(
         ip: Some("2001:db8::1".parse().unwrap()),
         user_agent: Some("program/1".to_owned()),
     };
-    let stored: Result<bool, StorageError> = wait_for(fixture.database.flow(move |tx| {
-        tokens::insert(
-            tx,
-            &token,
-            TokenHash::of(&id.to_string()),
-            &RestedOn::default(),
-        )
-    }));
-    assert!(stored.unwrap());
+    let stored: Result<(), StorageError> = wait_for(
+        fixture
+            .database
+            .flow(move |tx| tokens::insert(tx, &token, TokenHash::of(&id.to_string()))),
+    );
+    stored.unwrap();
     TokenKey { tenant, client, id }
 }
 

@@ -31,7 +31,6 @@ use grantor_storage::deliveries::{self, Channel, NewDelivery};
 use grantor_storage::last_uses::Use;
 use grantor_storage::role_assignments::{self, Holder};
 use grantor_storage::signing_keys::{self, StoredSigningKey};
-use grantor_storage::tokens::RestedOn;
 use grantor_storage::{
     Change, Scope, StorageError, authenticators, credential_links, enablements, idempotency,
     last_uses, members, resource_servers, roles, settings, suspensions, tokens,
@@ -103,9 +102,11 @@ fn put_token_on_record(fixture: &Fixture, id: TenantId, client: ClientId) {
         ip: None,
         user_agent: None,
     };
-    let stored: Result<(), StorageError> = wait_for(fixture.database.flow(move |tx| {
-        tokens::insert(tx, &token, TokenHash::of("token"), &RestedOn::default()).map(drop)
-    }));
+    let stored: Result<(), StorageError> = wait_for(
+        fixture
+            .database
+            .flow(move |tx| tokens::insert(tx, &token, TokenHash::of("token"))),
+    );
     stored.unwrap();
 }
 

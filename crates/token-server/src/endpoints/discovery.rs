@@ -39,7 +39,10 @@ pub async fn oauth(
 }
 
 async fn metadata(service: &TokenService, request: &HttpRequest) -> Result<HttpResponse, Oops> {
-    let tenant = service.authority.tenant(tenant(request)?).await?;
+    let tenant = service
+        .authority
+        .tenant(tenant(request)?, service.now())
+        .await?;
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, format!("public, max-age={MAX_AGE_SECONDS}")))
         .json(ServerMetadata::for_issuer(&tenant.issuer)))

@@ -1,0 +1,97 @@
+//! The way to a decision about a client: a yes out of memory, to be confirmed by what follows; a no only after what it
+//! rests on was loaded anew.
+
+use grantor_domain::authentication::AuthenticationFailure;
+use zeroize::Zeroizing;
+
+use crate::authenticate::{Claim, Claimed, Known};
+use crate::chosen::Digest;
+use crate::directory::Basis;
+use crate::{Authority, Failure, Refusal};
+
+/// How often a decision is made anew when what it rested on has changed meanwhile.
+pub(crate) const ATTEMPTS: u32 = 5;
+
+/// What somebody is told whose decisions never hold.
+pub(crate) const TOO_FAST: &str = "the client changes faster than it can be answered";
+
+/// What one attempt came to.
+enum Attempt<T> {
+    Yes(Known, T),
+    No(Refusal),
+    Undecided(crate::chosen::Undecided),
+}
+
+impl Authority {
+    /// Decides something for a client, once it has proved who it is and may do anything at all.
+    pub(crate) async fn decided<T>(
+        &self,
+        claim: &Claim,
+        decide: impl Fn(&Known) -> Result<T, Refusal>,
+    ) -> Result<(Known, T), Refusal> {
+        let (tenant, client) = (claim.tenant, claim.client());
+        let basis = self.directory.basis(tenant, client, claim.now).await?;
+        if let Attempt::Yes(known, decided) = self.attempt(&basis, claim, None, &decide) {
+            return Ok((known, decided));
+        }
+        // A no that can't be confirmed is none: whoever has spent their budget is told to wait.
+        let taken = self
+            .confirmations
+            .take(claim.ip, tenant, &claim.credentials.client_id)
+            .map_err(|spent| Refusal::TooMany {
+                retry_after: spent.retry_after,
+            })?;
+        let basis = self
+            .directory
+            .confirmed(basis, tenant, client, claim.now)
+            .await?;
+        let decided = self.decided_on(&basis, claim, decide).await?;
+        taken.give_back();
+        Ok(decided)
+    }
+
+    /// Decides on what was loaded just now: here a no may be told.
+    pub(crate) async fn decided_on<T>(
+        &self,
+        basis: &Basis,
+        claim: &Claim,
+        decide: impl Fn(&Known) -> Result<T, Refusal>,
+    ) -> Result<(Known, T), Refusal> {
+        let attempt = match self.attempt(basis, claim, None, &decide) {
+            Attempt::Undecided(undecided) => {
+                let presented = Zeroizing::new(claim.credentials.client_secret.clone());
+                let proof = self.chosen.prove(undecided, presented).await;
+                match proof.map_err(Failure::from)? {
+                    Some(proof) => self.attempt(basis, claim, Some(proof), &decide),
+                    None => Attempt::No(AuthenticationFailure::Unproved.into()),
+                }
+            }
+            decided => decided,
+        };
+        match attempt {
+            Attempt::Yes(known, decided) => Ok((known, decided)),
+            Attempt::No(refusal) => Err(refusal),
+            Attempt::Undecided(_) => Err(AuthenticationFailure::Unproved.into()),
+        }
+    }
+
+    fn attempt<T>(
+        &self,
+        basis: &Basis,
+        claim: &Claim,
+        proof: Option<Digest>,
+        decide: &impl Fn(&Known) -> Result<T, Refusal>,
+    ) -> Attempt<T> {
+        match self.authenticate_client(basis, claim, proof) {
+            Ok(Claimed::Undecided(undecided)) => Attempt::Undecided(undecided),
+            Ok(Claimed::Known(known)) => match decide(&known) {
+                Ok(decided) => {
+                    self.note_use(&known, claim.now);
+                    Attempt::Yes(known, decided)
+                }
+                Err(refusal) => Attempt::No(refusal),
+            },
+            Err(refusal) => Attempt::No(refusal),
+        }
+    }
+}

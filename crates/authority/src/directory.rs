@@ -1,0 +1,527 @@
+//! What decisions about clients rest on, kept in memory up to a place in the change feed.
+//!
+//! Nothing that is decided from here is final. A yes is confirmed by the statement that puts its token on record, or that
+//! reads the token asked about: it looks in its own snapshot for changes after the decision's position. A no is confirmed
+//! by loading anew what it rests on. So the directory may lag behind, and costs no exactness; it only has to keep three
+//! promises, which the tests at its side hold it to:
+//!
+//! * *An entry reflects every change up to the position that was published when it was taken.* What a change touches is
+//!   taken out before the change's number is published, both under one lock; whoever decides reads the position first and
+//!   the entries then.
+//! * *A load never brings back what a change has taken out.* It takes a ticket before its first statement begins; a change
+//!   that touches its key voids the ticket, and what was loaded with it goes to those who asked and nowhere else.
+//! * *Nobody is answered from a load that had begun before they asked.*
+
+mod entries;
+mod shelf;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use chrono::{DateTime, Utc};
+use grantor_domain::ids::{ClientId, TenantId};
+use grantor_domain::suspension::Position;
+use grantor_storage::feed_since::{self, Later, Since};
+use grantor_storage::{Database, FlowTx, StorageError};
+use tokio::task::JoinSet;
+
+use crate::Failure;
+use crate::coalesce::{Batch, Coalescer, Limits, Unanswered};
+
+pub(crate) use entries::{ClientEntry, TenantEntry};
+use shelf::{Shelf, Ticket};
+
+/// How many tenants are kept in memory.
+const TENANTS: usize = 5_000;
+/// How many clients are kept in memory.
+const CLIENTS: usize = 50_000;
+/// How much is loaded at once.
+const BATCHES: usize = 4;
+
+/// What is kept of whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Key {
+    Tenant(TenantId),
+    Client(TenantId, ClientId),
+}
+
+/// What was loaded.
+#[derive(Debug)]
+enum Entry {
+    Tenant(Arc<TenantEntry>),
+    Client(Arc<ClientEntry>),
+}
+
+/// What a decision rests on, beside the token itself.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RestsOn {
+    /// What all clients of these tenants share. That of the platform always belongs to it.
+    pub(crate) tenants: Vec<TenantId>,
+    /// These clients.
+    pub(crate) clients: Vec<(TenantId, ClientId)>,
+}
+
+/// What a decision is made from.
+#[derive(Debug, Clone)]
+pub(crate) struct Basis {
+    /// Read before everything else, so that every change up to it has been seen.
+    pub(crate) position: Position,
+    /// The tenant, if there is one.
+    pub(crate) tenant: Option<Arc<TenantEntry>>,
+    /// The client, if there is one.
+    pub(crate) client: Option<Arc<ClientEntry>>,
+    is_tenant_fresh: bool,
+    is_client_fresh: bool,
+}
+
+impl Basis {
+    /// One that was loaded by itself. It can't be confirmed by what the feed says, as it has no place there.
+    pub(crate) async fn load(
+        database: &Database,
+        tenant: TenantId,
+        client: ClientId,
+        now: DateTime<Utc>,
+    ) -> Result<Self, StorageError> {
+        let nowhere = Position {
+            epoch: 0,
+            sequence: 0,
+        };
+        Ok(Self {
+            position: nowhere,
+            tenant: entries::load_tenant(database, tenant).await?.map(Arc::new),
+            client: entries::load_client(database, tenant, client, now)
+                .await?
+                .map(Arc::new),
+            is_tenant_fresh: true,
+            is_client_fresh: true,
+        })
+    }
+
+    /// Whether all of it was loaded since it was asked for: then a no that rests on it may be told.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.is_tenant_fresh && self.is_client_fresh
+    }
+}
+
+struct State<T = TenantEntry, C = ClientEntry> {
+    /// Up to where changes are applied; unknown before the first question.
+    position: Option<Position>,
+    /// The tenant of the operators, once it is known.
+    platform: Option<TenantId>,
+    /// The latest time that anybody named: of secrets that had ended long before it nothing is kept.
+    latest: DateTime<Utc>,
+    tenants: Shelf<TenantId, T>,
+    clients: Shelf<(TenantId, ClientId), C>,
+}
+
+/// The directory. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub(crate) struct Directory {
+    database: Database,
+    state: Arc<RwLock<State>>,
+    loads: Coalescer<Loading>,
+}
+
+impl Directory {
+    /// An empty one.
+    pub(crate) fn new(database: &Database) -> Self {
+        let state = Arc::new(RwLock::new(State {
+            position: None,
+            platform: None,
+            latest: DateTime::UNIX_EPOCH,
+            tenants: Shelf::new(TENANTS),
+            clients: Shelf::new(CLIENTS),
+        }));
+        let limits = Limits {
+            batches: BATCHES,
+            size: 16,
+            waiting: 4_096,
+            patience: database.deadline(),
+        };
+        let loading = Loading {
+            database: database.clone(),
+            state: state.clone(),
+        };
+        Self {
+            database: database.clone(),
+            state,
+            loads: Coalescer::new(loading, limits),
+        }
+    }
+
+    /// What a decision about a client can be made from: out of memory where that has it, and else loaded.
+    pub(crate) async fn basis(
+        &self,
+        tenant: TenantId,
+        client: ClientId,
+        now: DateTime<Utc>,
+    ) -> Result<Basis, Failure> {
+        let position = self.position(now).await?;
+        let (known_tenant, known_client) = {
+            let state = read(&self.state);
+            (
+                state.tenants.get(&tenant),
+                state.clients.get(&(tenant, client)),
+            )
+        };
+        self.completed(position, (tenant, known_tenant), (client, known_client))
+            .await
+    }
+
+    /// The same, with all loaded anew that a basis had out of memory.
+    pub(crate) async fn confirmed(
+        &self,
+        basis: Basis,
+        tenant: TenantId,
+        client: ClientId,
+        now: DateTime<Utc>,
+    ) -> Result<Basis, Failure> {
+        if basis.is_fresh() {
+            return Ok(basis);
+        }
+        let fresh_tenant = basis.tenant.filter(|_| basis.is_tenant_fresh);
+        let fresh_client = basis.client.filter(|_| basis.is_client_fresh);
+        // What stays was loaded after the basis' own position, and may not have seen what is up to a later one.
+        let position = if fresh_tenant.is_none() && fresh_client.is_none() {
+            self.position(now).await?
+        } else {
+            basis.position
+        };
+        let mut confirmed = self
+            .completed(position, (tenant, fresh_tenant), (client, fresh_client))
+            .await?;
+        (confirmed.is_tenant_fresh, confirmed.is_client_fresh) = (true, true);
+        Ok(confirmed)
+    }
+
+    /// Loads what is not there yet.
+    async fn completed(
+        &self,
+        position: Position,
+        (tenant, known_tenant): (TenantId, Option<Arc<TenantEntry>>),
+        (client, known_client): (ClientId, Option<Arc<ClientEntry>>),
+    ) -> Result<Basis, Failure> {
+        let (is_tenant_fresh, is_client_fresh) = (known_tenant.is_none(), known_client.is_none());
+        let (tenant, client) = tokio::try_join!(
+            async {
+                match known_tenant {
+                    Some(known) => Ok(Some(known)),
+                    None => self.load_tenant(tenant).await,
+                }
+            },
+            async {
+                match known_client {
+                    Some(known) => Ok(Some(known)),
+                    None => self.load_client(tenant, client).await,
+                }
+            }
+        )?;
+        Ok(Basis {
+            position,
+            tenant,
+            client,
+            is_tenant_fresh,
+            is_client_fresh,
+        })
+    }
+
+    /// A tenant out of memory, or else loaded; with the position that was read before.
+    pub(crate) async fn tenant(
+        &self,
+        tenant: TenantId,
+        now: DateTime<Utc>,
+    ) -> Result<(Position, Option<Arc<TenantEntry>>), Failure> {
+        let position = self.position(now).await?;
+        let known = read(&self.state).tenants.get(&tenant);
+        let tenant = match known {
+            Some(known) => Some(known),
+            None => self.load_tenant(tenant).await?,
+        };
+        Ok((position, tenant))
+    }
+
+    /// A client out of memory, or else loaded. Whoever decides by it has read a position before.
+    pub(crate) async fn client(
+        &self,
+        tenant: TenantId,
+        client: ClientId,
+    ) -> Result<Option<Arc<ClientEntry>>, Failure> {
+        let known = read(&self.state).clients.get(&(tenant, client));
+        match known {
+            Some(known) => Ok(Some(known)),
+            None => self.load_client(tenant, client).await,
+        }
+    }
+
+    async fn load_tenant(&self, tenant: TenantId) -> Result<Option<Arc<TenantEntry>>, Failure> {
+        Ok(match self.load(Key::Tenant(tenant)).await?.as_deref() {
+            Some(Entry::Tenant(entry)) => Some(entry.clone()),
+            _ => None,
+        })
+    }
+
+    async fn load_client(
+        &self,
+        tenant: TenantId,
+        client: ClientId,
+    ) -> Result<Option<Arc<ClientEntry>>, Failure> {
+        Ok(
+            match self.load(Key::Client(tenant, client)).await?.as_deref() {
+                Some(Entry::Client(entry)) => Some(entry.clone()),
+                _ => None,
+            },
+        )
+    }
+
+    async fn load(&self, key: Key) -> Result<Option<Arc<Entry>>, Failure> {
+        self.loads.ask(key).await.map_err(unanswered)
+    }
+
+    /// The place up to which changes are applied.
+    async fn position(&self, now: DateTime<Utc>) -> Result<Position, Failure> {
+        let (known, latest) = {
+            let state = read(&self.state);
+            (state.position, state.latest)
+        };
+        if now > latest {
+            let mut state = write(&self.state);
+            state.latest = state.latest.max(now);
+        }
+        match known {
+            Some(position) => Ok(position),
+            None => self.catch_up().await,
+        }
+    }
+
+    /// The tenant of the operators, if it is known already. It never changes.
+    pub(crate) fn platform(&self) -> Option<TenantId> {
+        read(&self.state).platform
+    }
+
+    /// Learns which it is.
+    pub(crate) fn learn_platform(&self, platform: TenantId) {
+        write(&self.state).platform = Some(platform);
+    }
+
+    /// Applies what has changed meanwhile, and tells up to where that is.
+    pub(crate) async fn catch_up(&self) -> Result<Position, Failure> {
+        let known = read(&self.state).position;
+        let Some(after) = known else {
+            let begin = self
+                .database
+                .flow(|tx: &mut FlowTx<'_>| feed_since::position(tx))
+                .await?;
+            return Ok(*write(&self.state).position.get_or_insert(begin));
+        };
+        let since = self
+            .database
+            .flow(move |tx: &mut FlowTx<'_>| feed_since::since(tx, after))
+            .await?;
+        self.apply(after, &since);
+        Ok(read(&self.state).position.unwrap_or(after))
+    }
+
+    /// Applies what has happened since a position.
+    pub(crate) fn apply(&self, after: Position, since: &Since) {
+        // Mostly nothing, or nothing new: that needs no lock that keeps others waiting.
+        let is_news = {
+            let state = read(&self.state);
+            match since {
+                Since::Changes(changes) => changes.last().is_some_and(|last| {
+                    state.position.is_some_and(|at| at.sequence < last.sequence)
+                }),
+                Since::Unknown(now) => state.position != Some(*now),
+            }
+        };
+        if is_news {
+            write(&self.state).apply(after, since);
+        }
+    }
+
+    /// Whether a decision at a position still holds after what has happened since.
+    pub(crate) fn holds(&self, position: Position, rests_on: &RestsOn, since: &Since) -> bool {
+        let Since::Changes(changes) = since else {
+            return false;
+        };
+        let platform = read(&self.state).platform;
+        changes
+            .iter()
+            .filter(|change| change.sequence > position.sequence)
+            .all(|change| !rests_on.is_touched_by(change, platform))
+    }
+}
+
+impl RestsOn {
+    fn is_touched_by(&self, change: &Later, platform: Option<TenantId>) -> bool {
+        let is_shared = change.shared
+            && (self.tenants.contains(&change.tenant)
+                || platform.is_none_or(|platform| platform == change.tenant));
+        is_shared
+            || self.clients.iter().any(|(tenant, client)| {
+                *tenant == change.tenant && change.touched.contains(&client.uuid())
+            })
+    }
+}
+
+impl<T, C> State<T, C> {
+    fn apply(&mut self, after: Position, since: &Since) {
+        match since {
+            Since::Unknown(now) => {
+                self.tenants.clear();
+                self.clients.clear();
+                self.position = Some(*now);
+            }
+            Since::Changes(changes) => {
+                // Whoever asked from another place meanwhile has been faster, or all has begun anew.
+                let Some(position) = self
+                    .position
+                    .filter(|at| at.epoch == after.epoch && at.sequence >= after.sequence)
+                else {
+                    return;
+                };
+                for change in changes
+                    .iter()
+                    .filter(|change| change.sequence > position.sequence)
+                {
+                    self.take_out(change);
+                }
+                let last = changes
+                    .last()
+                    .map_or(position.sequence, |last| last.sequence);
+                // Only now: whoever reads it finds nothing that the changes up to it have touched.
+                self.position = Some(Position {
+                    sequence: position.sequence.max(last),
+                    ..position
+                });
+            }
+        }
+    }
+
+    fn take_out(&mut self, change: &Later) {
+        if change.shared {
+            // All tenants rest on the platform.
+            if self
+                .platform
+                .is_none_or(|platform| platform == change.tenant)
+            {
+                self.tenants.clear();
+            } else {
+                self.tenants.take_out(&change.tenant);
+            }
+        }
+        for id in &change.touched {
+            self.clients
+                .take_out(&(change.tenant, ClientId::from_uuid(*id)));
+        }
+    }
+}
+
+fn read(state: &RwLock<State>) -> RwLockReadGuard<'_, State> {
+    // Nothing under this lock panics half-way: whatever it holds is whole.
+    state.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(state: &RwLock<State>) -> RwLockWriteGuard<'_, State> {
+    state.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn unanswered(unanswered: Unanswered<StorageError>) -> Failure {
+    let what = unanswered.to_string();
+    match unanswered {
+        Unanswered::Failed(error) => Failure::Shared(error),
+        Unanswered::Crowded | Unanswered::Late | Unanswered::Broken => {
+            StorageError::Unavailable(what).into()
+        }
+    }
+}
+
+/// Loads entries, each in a transaction of its tenant.
+struct Loading {
+    database: Database,
+    state: Arc<RwLock<State>>,
+}
+
+impl Batch for Loading {
+    type Key = Key;
+    type Answer = Entry;
+    type Error = StorageError;
+
+    async fn run(&self, keys: Vec<Key>) -> Result<HashMap<Key, Entry>, StorageError> {
+        let mut loads = JoinSet::new();
+        for key in keys {
+            let (database, state) = (self.database.clone(), self.state.clone());
+            loads.spawn(async move { (key, load(&database, &state, key).await) });
+        }
+        let mut loaded = HashMap::new();
+        while let Some(ended) = loads.join_next().await {
+            let broken = |_| StorageError::Unavailable("a load broke off".to_owned());
+            let (key, entry) = ended.map_err(broken)?;
+            if let Some(entry) = entry? {
+                loaded.insert(key, entry);
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// What can't be read spoils nobody's decisions but those that rest on it.
+    fn is_of_one_key(error: &StorageError) -> bool {
+        !error.is_unavailable()
+    }
+}
+
+async fn load(
+    database: &Database,
+    state: &RwLock<State>,
+    key: Key,
+) -> Result<Option<Entry>, StorageError> {
+    let (ticket, latest) = {
+        let mut state = write(state);
+        let ticket = match key {
+            Key::Tenant(tenant) => state.tenants.ticket(tenant),
+            Key::Client(tenant, client) => state.clients.ticket((tenant, client)),
+        };
+        (ticket, state.latest)
+    };
+    let loaded = match key {
+        Key::Tenant(tenant) => entries::load_tenant(database, tenant)
+            .await
+            .map(|entry| entry.map(Arc::new).map(Entry::Tenant)),
+        Key::Client(tenant, client) => entries::load_client(database, tenant, client, latest)
+            .await
+            .map(|entry| entry.map(Arc::new).map(Entry::Client)),
+    };
+    settle(
+        state,
+        key,
+        ticket,
+        loaded.as_ref().ok().and_then(Option::as_ref),
+    );
+    loaded
+}
+
+/// Puts what was loaded on the shelf, if its ticket is still good; gives the ticket back in any case.
+fn settle(state: &RwLock<State>, key: Key, ticket: Ticket, loaded: Option<&Entry>) {
+    let mut state = write(state);
+    match key {
+        Key::Tenant(tenant) => {
+            let entry = match loaded {
+                Some(Entry::Tenant(entry)) => Some(entry.clone()),
+                _ => None,
+            };
+            if let Some(entry) = entry.as_ref().filter(|entry| entry.tenant.is_platform) {
+                state.platform = Some(entry.tenant.id);
+            }
+            state.tenants.settle(tenant, ticket, entry);
+        }
+        Key::Client(tenant, client) => {
+            let entry = match loaded {
+                Some(Entry::Client(entry)) => Some(entry.clone()),
+                _ => None,
+            };
+            state.clients.settle((tenant, client), ticket, entry);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The token writer: what waits to go on record is written by one statement and committed at once.
+//!
+//! A token leaves when its commit has returned, and never before. The statement writes no token whose decision does not
+//! hold any more; whoever waits for it is told so, and decides anew on a directory that has caught up by then.
+
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use grantor_storage::token_writing::{self, ProposedToken};
+use grantor_storage::{Database, StorageError};
+
+use crate::Failure;
+use crate::coalesce::{Batch, Coalescer, Limits};
+use crate::directory::{Directory, unanswered};
+
+/// What became of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is on record, for good.
+    OnRecord,
+    /// It is not: what it rests on has changed.
+    Outdated,
+}
+
+/// Puts tokens on record. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub(crate) struct TokenWriter(Coalescer<Writing>);
+
+impl TokenWriter {
+    pub(crate) fn new(database: &Database, directory: &Directory) -> Self {
+        let limits = Limits {
+            // While one is being committed the next is gathered and sent.
+            batches: 2,
+            size: 512,
+            waiting: 4_096,
+            patience: database.deadline(),
+        };
+        let writing = Writing {
+            database: database.clone(),
+            directory: directory.clone(),
+        };
+        Self(Coalescer::new(writing, limits))
+    }
+
+    /// Puts a token on record, if what it rests on is still so.
+    pub(crate) async fn write(&self, proposed: ProposedToken) -> Result<Outcome, Failure> {
+        let outcome = self.0.ask(Waiting(Arc::new(proposed))).await;
+        let outcome = outcome.map_err(unanswered)?;
+        outcome.as_deref().copied().ok_or(Failure::Impossible(
+            "a token was written without an outcome",
+        ))
+    }
+}
+
+/// One that waits to be written. It is told from others by the token's id.
+#[derive(Debug, Clone)]
+struct Waiting(Arc<ProposedToken>);
+
+impl PartialEq for Waiting {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.token.id == other.0.token.id
+    }
+}
+impl Eq for Waiting {}
+impl Hash for Waiting {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.token.id.hash(state);
+    }
+}
+
+struct Writing {
+    database: Database,
+    directory: Directory,
+}
+
+impl Batch for Writing {
+    type Key = Waiting;
+    type Answer = Outcome;
+    type Error = StorageError;
+
+    async fn run(&self, waiting: Vec<Waiting>) -> Result<HashMap<Waiting, Outcome>, StorageError> {
+        let proposed: Vec<Arc<ProposedToken>> =
+            waiting.iter().map(|waiting| waiting.0.clone()).collect();
+        let written = self
+            .database
+            .flow(move |tx| token_writing::write(tx, &proposed))
+            .await?;
+        // Before anybody is told, so that whoever decides anew does so on what has been applied.
+        self.directory.apply(written.after, &written.since);
+        Ok(waiting
+            .into_iter()
+            .map(|waiting| {
+                let outcome = if written.ids.contains(&waiting.0.token.id) {
+                    Outcome::OnRecord
+                } else {
+                    Outcome::Outdated
+                };
+                (waiting, outcome)
+            })
+            .collect())
+    }
+
+    /// A token that can't be written keeps no other one back. Whether a batch took place whose commit had no answer is
+    /// not known: all who wait for it are told to try again.
+    fn is_of_one_key(error: &StorageError) -> bool {
+        error.may_be_of_one_row()
+    }
+}
