@@ -29,3 +29,4 @@ mod standing;
 mod support;
 mod tenant_lists;
 mod tenants_apart;
+mod token_writing;
