@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use grantor_domain::authentication::AuthenticationFailure;
 use grantor_domain::ids::{OrganizationId, TenantId};
 use grantor_domain::role::HeldPermissions;
 use grantor_domain::tenant::Tenant;
@@ -84,7 +85,12 @@ impl Authority {
         presented: &str,
     ) -> Result<Option<Found>, Refusal> {
         for _ in 0..ATTEMPTS {
-            let (known, ()) = self.decided(claim, |_| Ok(())).await?;
+            // RFC 7662 §2.1: whoever asks is authorized; a name alone is not enough.
+            let (known, _) = self
+                .decided(claim, |known| {
+                    Ok(known.secret.ok_or(AuthenticationFailure::Unproved)?)
+                })
+                .await?;
             let asked = match located {
                 Some(key) => self.asked(key, claim.now).await?,
                 None => None,

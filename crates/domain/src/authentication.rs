@@ -37,8 +37,13 @@ pub fn authenticate(
     peer: Option<IpAddr>,
     a_live_secret_matches: bool,
 ) -> Result<&Client, AuthenticationFailure> {
+    // A public client has nothing to prove itself by, and only says who it is.
+    let is_proved = |client: &&Client| {
+        a_live_secret_matches
+            || [presented_by, client.settings.auth_method] == [TokenEndpointAuthMethod::None; 2]
+    };
     let client = client
-        .filter(|_| a_live_secret_matches)
+        .filter(is_proved)
         .ok_or(AuthenticationFailure::Unproved)?;
     if !client.settings.allowed_ips.admits(peer) {
         return Err(AuthenticationFailure::OtherAddress { peer });
@@ -79,6 +84,25 @@ mod tests {
             authenticate(Some(&client), ClientSecretPost, None, true),
             Err(AuthenticationFailure::OtherMethod { registered })
         );
+    }
+
+    #[test]
+    fn rfc6749_2_1_a_public_client_only_names_itself_and_nobody_else_does() {
+        let confidential = client("");
+        let mut public = client("");
+        public.settings.auth_method = TokenEndpointAuthMethod::None;
+        let by_name = TokenEndpointAuthMethod::None;
+        assert!(authenticate(Some(&public), by_name, None, false).is_ok());
+        for (client, method) in [
+            (Some(&confidential), by_name),
+            (None, by_name),
+            (Some(&public), ClientSecretPost),
+        ] {
+            assert_eq!(
+                authenticate(client, method, None, false),
+                Err(AuthenticationFailure::Unproved)
+            );
+        }
     }
 
     #[test]

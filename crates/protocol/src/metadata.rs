@@ -63,7 +63,8 @@ impl ServerMetadata {
             grant_types_supported: vec![GrantType::ClientCredentials],
             token_endpoint_auth_methods_supported: with_secret.clone(),
             introspection_endpoint_auth_methods_supported: with_secret.clone(),
-            revocation_endpoint_auth_methods_supported: with_secret,
+            // RFC 7009 §2.1: public clients revoke their own tokens.
+            revocation_endpoint_auth_methods_supported: TokenEndpointAuthMethod::ALL.to_vec(),
             service_documentation: None,
         }
     }
@@ -94,7 +95,8 @@ mod tests {
                 "grant_types_supported": ["client_credentials"],
                 "token_endpoint_auth_methods_supported": with_secret,
                 "introspection_endpoint_auth_methods_supported": with_secret,
-                "revocation_endpoint_auth_methods_supported": with_secret,
+                "revocation_endpoint_auth_methods_supported":
+                    ["client_secret_basic", "client_secret_post", "none"],
             })
         );
     }

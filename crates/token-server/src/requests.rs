@@ -166,8 +166,7 @@ fn credentials(headers: &[Vec<u8>], form: &Form) -> Result<PresentedCredentials,
     let in_form = form.get("client_secret");
     match headers {
         [] => {
-            let client_id = form.get("client_id");
-            let (Some(client_id), Some(client_secret)) = (client_id, in_form) else {
+            let Some(client_id) = form.get("client_id") else {
                 // RFC 6749 §5.2 invalid_client: no client authentication included.
                 return Err(unauthenticated(
                     "authenticate with the Authorization header, or with client_id and client_secret in the body"
@@ -176,8 +175,12 @@ fn credentials(headers: &[Vec<u8>], form: &Form) -> Result<PresentedCredentials,
             };
             Ok(PresentedCredentials {
                 client_id: client_id.to_owned(),
-                client_secret: client_secret.to_owned(),
-                method: TokenEndpointAuthMethod::ClientSecretPost,
+                client_secret: in_form.unwrap_or_default().to_owned(),
+                // RFC 6749 §2.1: a public client can't keep a secret, and only names itself.
+                method: match in_form {
+                    Some(_) => TokenEndpointAuthMethod::ClientSecretPost,
+                    None => TokenEndpointAuthMethod::None,
+                },
             })
         }
         [header] => {
@@ -256,10 +259,6 @@ mod tests {
     fn rfc6749_5_2_no_or_bad_authentication_is_invalid_client() {
         assert_eq!(
             code(credentials(&[], &form("grant_type=x"))),
-            ErrorCode::InvalidClient
-        );
-        assert_eq!(
-            code(credentials(&[], &form("client_id=a"))),
             ErrorCode::InvalidClient
         );
         assert_eq!(

@@ -372,7 +372,8 @@ fn rfc8414_3_both_places_tell_the_same_and_the_issuer_is_the_same_everywhere() {
             "response_types_supported": [], "grant_types_supported": ["client_credentials"],
             "token_endpoint_auth_methods_supported": methods,
             "introspection_endpoint_auth_methods_supported": methods,
-            "revocation_endpoint_auth_methods_supported": methods })
+            "revocation_endpoint_auth_methods_supported":
+                ["client_secret_basic", "client_secret_post", "none"] })
     );
     let token = orders.token("orders.api:read");
     let (_, claims) = verified(&token, &jwks(&orders).json()).unwrap();
