@@ -48,6 +48,7 @@ mod secrets;
 mod settings;
 mod signing_algorithms;
 mod slice;
+mod standards;
 mod tenants;
 mod token_formats;
 mod tokens;
