@@ -1,5 +1,6 @@
-//! The lines of the standards, each by a test that is named after it: one module per RFC.
+//! The lines of the standards, each by a test that is named after it: one module per RFC. `docs/STANDARDS.md` lists them.
 
+mod page;
 mod rfc6749;
 mod rfc6750;
 mod rfc7009;
