@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use grantor_domain::authentication::AuthenticationFailure;
 use grantor_domain::grant::{Issuance, decide_client_credentials};
 use grantor_domain::ids::{TenantId, TokenId};
 use grantor_domain::resource_server::TokenShape;
@@ -65,7 +66,11 @@ impl Authority {
         };
         for _ in 0..ATTEMPTS {
             let (known, issuance) = self
-                .decided(&claim, |known| issuance(known, scopes.as_ref()))
+                .decided(&claim, |known| {
+                    // RFC 6749 §4.4: this grant is for confidential clients alone, and they prove themselves.
+                    known.secret.ok_or(AuthenticationFailure::Unproved)?;
+                    issuance(known, scopes.as_ref())
+                })
                 .await?;
             let record = self.record(&known, &issuance, ip, user_agent.clone(), now)?;
             let token = match issuance.shape {

@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -30,6 +30,8 @@ struct State {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    /// How many bytes were handed on to PostgreSQL.
+    sent: AtomicU64,
 }
 
 impl Shared {
@@ -99,6 +101,7 @@ impl SocketProxy {
                 holding: 0,
             }),
             changed: Condvar::new(),
+            sent: AtomicU64::new(0),
         });
         let accepting = shared.clone();
         thread::spawn(move || {
@@ -133,6 +136,11 @@ impl SocketProxy {
     /// Hands on again, what was held back first.
     pub fn heal(&self) {
         self.shared.set(Way::Open);
+    }
+
+    /// How many bytes PostgreSQL was sent so far, over all connections.
+    pub fn sent(&self) -> u64 {
+        self.shared.sent.load(Ordering::SeqCst)
     }
 
     /// How many connections are held back: somebody has asked there, and has no answer.
@@ -184,14 +192,19 @@ fn forward(shared: &Arc<Shared>, near: UnixStream, upstream: &std::path::Path) {
     shared.state().streams.extend([copy(&near), copy(&far)]);
     let (back_from, back_to) = (copy(&far), copy(&near));
     let backwards = shared.clone();
-    thread::spawn(move || pump(&backwards, back_from, back_to));
-    pump(shared, near, far);
+    thread::spawn(move || pump(&backwards, back_from, back_to, |_| {}));
+    pump(shared, near, far, |read| {
+        shared.sent.fetch_add(read as u64, Ordering::SeqCst);
+    });
 }
 
-fn pump(shared: &Shared, mut from: UnixStream, mut to: UnixStream) {
+/// Hands on in one direction. What was read is counted before it is handed on, so that whoever has an answer finds what
+/// it took counted.
+fn pump(shared: &Shared, mut from: UnixStream, mut to: UnixStream, count: impl Fn(usize)) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer) {
         let sent = buffer.get(..read).unwrap_or_default();
+        count(read);
         if !shared.pass() || to.write_all(sent).is_err() {
             break;
         }
@@ -250,6 +263,7 @@ mod tests {
         assert!(proxy.url().contains("grantor-proxy-") && proxy.url().ends_with("&port=5432"));
         let mut stream = connect(&proxy);
         assert_eq!(&echo(&mut stream).unwrap(), b"ping");
+        assert_eq!(proxy.sent(), 4);
         proxy.freeze();
         let waiting = thread::spawn(move || echo(&mut stream).unwrap());
         while proxy.holding() == 0 {

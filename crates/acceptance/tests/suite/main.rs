@@ -1,6 +1,7 @@
 //! Every test that speaks HTTP to running servers.
 #![cfg(test)]
 
+mod alike;
 mod allowed_ips;
 mod asking;
 mod authorization;
@@ -36,6 +37,7 @@ mod outbox;
 mod own_roles;
 mod ownership;
 mod patching;
+mod pauses;
 mod platform_introspection;
 mod platform_servers;
 mod platform_support;
@@ -48,6 +50,8 @@ mod secrets;
 mod settings;
 mod signing_algorithms;
 mod slice;
+mod standards;
 mod tenants;
 mod token_formats;
+mod token_records;
 mod tokens;

@@ -151,13 +151,13 @@ fn move_through(fixture: &Fixture, days: i64, span: TimeDelta) {
 }
 
 #[test]
-fn a_month_in_steps_of_a_day_drops_nothing_live_and_keeps_nothing_dead() {
+fn token_7_a_month_in_steps_of_a_day_drops_nothing_live_and_keeps_nothing_dead() {
     move_through(&Fixture::new(), 31, TimeDelta::hours(6));
 }
 
 /// With a span of a day, to be quick.
 #[test]
-fn so_does_a_year() {
+fn token_7_so_does_a_year() {
     let fixture = Fixture::new();
     fixture.superuser_runs("UPDATE parted_tables SET span = '1 day' WHERE name = 'access_tokens'");
     move_through(&fixture, 366, TimeDelta::days(1));
