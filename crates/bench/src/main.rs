@@ -38,12 +38,12 @@ struct Options {
     rounds: usize,
 }
 
-#[actix_web::main]
-async fn main() {
+fn main() {
+    let system = actix_web::rt::System::new;
     // Servers are this program too, as processes of their own.
     match env::args().nth(1).as_deref() {
-        Some("token" | "api") => grantor_acceptance::program::main().await,
-        Some(floor::NAME) => floor::main().await,
+        Some("token" | "api") => system().block_on(grantor_acceptance::program::main()),
+        Some(floor::NAME) => system().block_on(floor::main()),
         _ => measure(&Options::parse()),
     }
 }
