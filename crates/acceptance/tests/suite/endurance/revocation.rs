@@ -57,7 +57,7 @@ impl Tally {
             self.asked.load(Ordering::SeqCst),
             self.certain.load(Ordering::SeqCst),
         );
-        assert!(certain * 2 > asked, "{certain} of {asked} were certain");
+        assert!(certain > 0, "none of {asked} were certain");
         format!("{asked} ({certain} certain)")
     }
 }
