@@ -72,10 +72,14 @@ impl Good {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
-        let before = self.done.load(Ordering::SeqCst);
-        until("the good are served", || {
-            self.done.load(Ordering::SeqCst) >= before + wanted || !course.goes_on()
-        });
+        let goal = self.done.load(Ordering::SeqCst) + wanted;
+        while self.done.load(Ordering::SeqCst) < goal && course.goes_on() {
+            // However slow the machine is, there is always a next one.
+            let so_far = self.done.load(Ordering::SeqCst);
+            until("the good are served", || {
+                self.done.load(Ordering::SeqCst) > so_far || !course.goes_on()
+            });
+        }
         let mut took = self
             .took
             .lock()
