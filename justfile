@@ -13,6 +13,14 @@ dev *arguments:
 test *arguments:
     scripts/test {{ arguments }}
 
+# Try out for some minutes, or an hour on a small machine, that revocation is exact; prints a report
+endurance *arguments:
+    GRANTOR_ENDURANCE=full cargo test --release --locked -p grantor-acceptance --test suite endurance:: -- --nocapture --test-threads=1 {{ arguments }}
+
+# Measure plain tokens per second beside what this machine could do
+bench *arguments:
+    cargo run --release --locked -p grantor-bench -- {{ arguments }}
+
 # Format the code
 format:
     cargo fmt --all

@@ -9,11 +9,16 @@
 
 mod events;
 mod http;
+mod installation;
 mod members;
+mod process;
+pub mod program;
 mod servers;
 mod world;
 
 pub use events::{EventStream, Heard, SentEvent};
 pub use http::{Answer, Http, raw_exchange};
+pub use installation::Installation;
+pub use process::{Launch, ServerKind, ServerProcess};
 pub use servers::{Replica, ServerSettings};
 pub use world::{Credentials, Tenant, World};

@@ -41,10 +41,11 @@ impl Authority {
             .map_err(|spent| Refusal::TooMany {
                 retry_after: spent.retry_after,
             })?;
-        let basis = self
-            .directory
-            .confirmed(basis, tenant, client, claim.now)
-            .await?;
+        let basis = if basis.is_fresh {
+            basis
+        } else {
+            self.directory.fresh(tenant, client, claim.now).await?
+        };
         let decided = self.decided_on(&basis, claim, decide).await?;
         taken.give_back();
         Ok(decided)

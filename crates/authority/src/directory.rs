@@ -73,8 +73,8 @@ pub(crate) struct Basis {
     pub(crate) tenant: Option<Arc<TenantEntry>>,
     /// The client, if there is one.
     pub(crate) client: Option<Arc<ClientEntry>>,
-    is_tenant_fresh: bool,
-    is_client_fresh: bool,
+    /// Whether all of it was loaded since it was asked for: then a no that rests on it may be told.
+    pub(crate) is_fresh: bool,
 }
 
 impl Basis {
@@ -95,14 +95,8 @@ impl Basis {
             client: entries::load_client(database, tenant, client, now)
                 .await?
                 .map(Arc::new),
-            is_tenant_fresh: true,
-            is_client_fresh: true,
+            is_fresh: true,
         })
-    }
-
-    /// Whether all of it was loaded since it was asked for: then a no that rests on it may be told.
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.is_tenant_fresh && self.is_client_fresh
     }
 }
 
@@ -152,7 +146,8 @@ impl Directory {
         }
     }
 
-    /// What a decision about a client can be made from: out of memory where that has it, and else loaded.
+    /// What a decision about a client can be made from: out of memory if that has all of it, and else loaded. All is
+    /// loaded where a part is missing, so that a client that isn't there costs what one does whose secret is wrong.
     pub(crate) async fn basis(
         &self,
         tenant: TenantId,
@@ -160,71 +155,39 @@ impl Directory {
         now: DateTime<Utc>,
     ) -> Result<Basis, Failure> {
         let position = self.position(now).await?;
-        let (known_tenant, known_client) = {
+        let known = {
             let state = read(&self.state);
             (
                 state.tenants.get(&tenant),
                 state.clients.get(&(tenant, client)),
             )
         };
-        self.completed(position, (tenant, known_tenant), (client, known_client))
-            .await
+        match known {
+            (tenant @ Some(_), client @ Some(_)) => Ok(Basis {
+                position,
+                tenant,
+                client,
+                is_fresh: false,
+            }),
+            _ => self.fresh(tenant, client, now).await,
+        }
     }
 
-    /// The same, with all loaded anew that a basis had out of memory.
-    pub(crate) async fn confirmed(
+    /// The same, with all loaded anew.
+    pub(crate) async fn fresh(
         &self,
-        basis: Basis,
         tenant: TenantId,
         client: ClientId,
         now: DateTime<Utc>,
     ) -> Result<Basis, Failure> {
-        if basis.is_fresh() {
-            return Ok(basis);
-        }
-        let fresh_tenant = basis.tenant.filter(|_| basis.is_tenant_fresh);
-        let fresh_client = basis.client.filter(|_| basis.is_client_fresh);
-        // What stays was loaded after the basis' own position, and may not have seen what is up to a later one.
-        let position = if fresh_tenant.is_none() && fresh_client.is_none() {
-            self.position(now).await?
-        } else {
-            basis.position
-        };
-        let mut confirmed = self
-            .completed(position, (tenant, fresh_tenant), (client, fresh_client))
-            .await?;
-        (confirmed.is_tenant_fresh, confirmed.is_client_fresh) = (true, true);
-        Ok(confirmed)
-    }
-
-    /// Loads what is not there yet.
-    async fn completed(
-        &self,
-        position: Position,
-        (tenant, known_tenant): (TenantId, Option<Arc<TenantEntry>>),
-        (client, known_client): (ClientId, Option<Arc<ClientEntry>>),
-    ) -> Result<Basis, Failure> {
-        let (is_tenant_fresh, is_client_fresh) = (known_tenant.is_none(), known_client.is_none());
-        let (tenant, client) = tokio::try_join!(
-            async {
-                match known_tenant {
-                    Some(known) => Ok(Some(known)),
-                    None => self.load_tenant(tenant).await,
-                }
-            },
-            async {
-                match known_client {
-                    Some(known) => Ok(Some(known)),
-                    None => self.load_client(tenant, client).await,
-                }
-            }
-        )?;
+        let position = self.position(now).await?;
+        let (tenant, client) =
+            tokio::try_join!(self.load_tenant(tenant), self.load_client(tenant, client))?;
         Ok(Basis {
             position,
             tenant,
             client,
-            is_tenant_fresh,
-            is_client_fresh,
+            is_fresh: true,
         })
     }
 

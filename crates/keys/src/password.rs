@@ -6,7 +6,7 @@
 use std::fmt;
 
 use argon2::password_hash::{Output, ParamsString, PasswordHash, Salt, SaltString};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -28,6 +28,9 @@ const HASH_BYTES: usize = 32;
 const MOST_MEMORY_KIB: u32 = 4 * MEMORY_KIB;
 const MOST_PASSES: u32 = 16;
 const MOST_LANES: u32 = 4;
+
+/// How many blocks are allocated at least: glibc maps and unmaps whatever exceeds 32 MiB. What isn't used costs nothing.
+const ALLOCATED_BLOCKS: usize = (32 << 20) / Block::SIZE + 1;
 
 /// The stored form: a version, then what the password hashing competition's format says, salt and hash included.
 #[derive(Clone)]
@@ -146,8 +149,12 @@ fn computed(
     // The owner's id has a fixed length, so the two parts cannot run into each other.
     let message = Zeroizing::new([owner.as_bytes(), password.as_bytes()].concat());
     let mut hash = Zeroizing::new([0; HASH_BYTES]);
+    // One of this size is given back to the system when it is freed. A smaller one stays with the heap of its thread,
+    // and as any of many threads may hash, that would come to many times the memory of those that hash at once.
+    let mut memory = Vec::with_capacity(params.block_count().max(ALLOCATED_BLOCKS));
+    memory.resize(params.block_count(), Block::default());
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into(&message, salt, hash.as_mut_slice())
+        .hash_password_into_with_memory(&message, salt, hash.as_mut_slice(), &mut memory)
         .ok()?;
     Some(hash)
 }

@@ -12,10 +12,13 @@ mod clock;
 mod database;
 mod entropy;
 mod postgres;
+mod proxy;
 mod socket_proxy;
+mod tcp_proxy;
 
 pub use clock::FixedClock;
 pub use database::{TestDatabase, master_key};
 pub use entropy::SeededEntropy;
 pub use postgres::{TestServer, shared};
 pub use socket_proxy::SocketProxy;
+pub use tcp_proxy::TcpProxy;

@@ -18,6 +18,7 @@ mod conditions;
 mod coverage;
 mod credentials;
 mod dry_run;
+mod endurance;
 mod exactness;
 mod feed;
 mod feed_stream;

@@ -1,0 +1,175 @@
+//! What is measured: a token server over a PostgreSQL of its own, and the bare endpoints beside it.
+
+use std::env;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::{Child, Command};
+use std::thread;
+use std::time::Duration;
+
+use grantor_acceptance::{
+    Credentials, Http, Installation, Launch, ServerKind, ServerProcess, World,
+};
+use grantor_test_support::TestDatabase;
+use serde_json::{Value, json};
+
+use crate::floor;
+
+/// The formats of tokens, by which their resource servers are called too.
+pub(crate) const FORMATS: [&str; 2] = ["opaque", "signed"];
+
+/// A bare endpoint for one format.
+struct Floor {
+    child: Child,
+    address: String,
+}
+
+impl Floor {
+    fn start(format: &str) -> Self {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = free.local_addr().expect("an address");
+        drop(free);
+        let mut command = Command::new(env::current_exe().expect("this program"));
+        let port = address.port().to_string();
+        let child = command.args([floor::NAME, &port, format]).spawn();
+        let floor = Self {
+            child: child.expect("the bare endpoint"),
+            address: address.to_string(),
+        };
+        while TcpStream::connect(address).is_err() {
+            thread::park_timeout(Duration::from_millis(10));
+        }
+        floor
+    }
+}
+
+impl Drop for Floor {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _gone = self.child.wait();
+    }
+}
+
+/// Everything that is asked. It ends with the value; the database last.
+pub(crate) struct Site {
+    token: ServerProcess,
+    floors: Vec<(&'static str, Floor)>,
+    tenant: String,
+    clients: Vec<Credentials>,
+    _database: TestDatabase,
+}
+
+fn text(json: &Value, pointer: &str) -> String {
+    let text = json.pointer(pointer).and_then(Value::as_str);
+    text.unwrap_or_else(|| panic!("no {pointer} in {json}"))
+        .to_owned()
+}
+
+impl Site {
+    /// Makes a tenant with so many clients.
+    pub(crate) fn make(clients: usize) -> Self {
+        let database = TestDatabase::new();
+        let installation = Installation::make(&database.url());
+        let start = |kind| {
+            ServerProcess::start(Launch {
+                program: env::current_exe().expect("this program"),
+                kind,
+                database_url: installation.database_url.clone(),
+                issuer_base: installation.issuer_base.clone(),
+                environment: vec![
+                    ("GRANTOR_API_RATE_PER_ADDRESS", "off".to_owned()),
+                    ("GRANTOR_API_RATE_PER_CALLER", "off".to_owned()),
+                ],
+            })
+        };
+        let (token, api) = (start(ServerKind::Token), start(ServerKind::Api));
+        let http = Http::default();
+        let bearer = |tenant: &str, by: &Credentials, scope: &str| {
+            let url = format!("{}/t/{tenant}/token", token.address());
+            let form = format!(
+                "grant_type=client_credentials&scope={}",
+                scope.replace(' ', "+")
+            );
+            let answer = http
+                .post_form(&url, &[("authorization", &by.basic())], &form)
+                .expect(200);
+            World::bearer(&text(&answer, "/access_token"))
+        };
+        let post = |authorization: &str, path: &str, body: &Value| {
+            let url = format!("{}/v1/tenants{path}", api.address());
+            http.post_json(&url, &[("authorization", authorization)], body)
+                .expect(201)
+        };
+        let operator = bearer(
+            &installation.platform,
+            &installation.operator,
+            "grantor:tenants.create",
+        );
+        let body = json!({ "name": "Acme", "admin_client": true,
+            "owner": { "name": "Owner", "email": "owner@example.com" } });
+        let made = post(&operator, "", &body);
+        let tenant = text(&made, "/id");
+        let admin = Credentials {
+            client_id: text(&made, "/admin_client/client_id"),
+            client_secret: text(&made, "/admin_client/client_secret"),
+        };
+        let admin = bearer(&tenant, &admin, &World::every_scope());
+        for format in FORMATS {
+            let kind = if format == "signed" { "jwt" } else { "opaque" };
+            let body = json!({ "key": format!("{format}.api"), "name": format,
+                "identifier": format!("https://{format}.api.example"), "token_format": kind,
+                "scopes": [{ "name": "read", "description": "Read." }] });
+            post(&admin, &format!("/{tenant}/resource-servers"), &body);
+        }
+        let scopes = FORMATS.map(|format| format!("{format}.api:read"));
+        let clients = (0..clients)
+            .map(|number| {
+                let body = json!({ "name": format!("Client {number}"), "profile": "service",
+                    "allowed_scopes": scopes, "owner_contact": { "email": "owner@example.com" } });
+                let made = post(&admin, &format!("/{tenant}/clients"), &body);
+                Credentials {
+                    client_id: text(&made, "/id"),
+                    client_secret: text(&made, "/secret/value"),
+                }
+            })
+            .collect();
+        let floors = FORMATS.map(|format| (format, Floor::start(format)));
+        Self {
+            token,
+            floors: floors.into(),
+            tenant,
+            clients,
+            _database: database,
+        }
+    }
+
+    /// Where the token server is.
+    pub(crate) fn tokens(&self) -> String {
+        self.token
+            .address()
+            .trim_start_matches("http://")
+            .to_owned()
+    }
+
+    /// Where the bare endpoint is that makes tokens of this format.
+    pub(crate) fn floor(&self, format: &str) -> String {
+        let mut all = self.floors.iter();
+        let floor = all.find(|(of, _)| *of == format);
+        floor.map(|(_, floor)| floor.address.clone()).expect("one")
+    }
+
+    /// A request of each client for a token of this format.
+    pub(crate) fn requests(&self, format: &str) -> Vec<Vec<u8>> {
+        let form = format!("grant_type=client_credentials&scope={format}.api%3Aread");
+        let request = |by: &Credentials| {
+            format!(
+                "POST /t/{}/token HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {}\r\n\
+                 Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+                self.tenant,
+                by.basic(),
+                form.len()
+            )
+            .into_bytes()
+        };
+        self.clients.iter().map(request).collect()
+    }
+}
