@@ -132,12 +132,11 @@ impl RemovalInput {
         }
         let (mut ids, mut faults) = (Vec::with_capacity(self.ids.len()), Vec::new());
         for (index, text) in self.ids.iter().enumerate() {
-            match text.parse() {
-                Ok(id) => ids.push(id),
-                Err(_) => {
-                    let detail = "must be the id of a token, which begins with `tok_`";
-                    faults.push(FieldFault::pointer(format!("/ids/{index}"), detail));
-                }
+            if let Ok(id) = text.parse() {
+                ids.push(id);
+            } else {
+                let detail = "must be the id of a token, which begins with `tok_`";
+                faults.push(FieldFault::pointer(format!("/ids/{index}"), detail));
             }
         }
         if !faults.is_empty() {

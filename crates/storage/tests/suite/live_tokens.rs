@@ -125,11 +125,11 @@ fn paged(fixture: &Fixture, tenant: TenantId, whose: Whose, limit: usize) -> (Ve
 }
 
 fn listed(fixture: &Fixture, tenant: TenantId, whose: Whose) -> Vec<TokenId> {
-    let (whole, _) = paged(fixture, tenant, whose, 200);
+    let (all, _) = paged(fixture, tenant, whose, 200);
     for limit in [1, 3] {
-        assert_eq!(paged(fixture, tenant, whose, limit).0, whole, "by {limit}");
+        assert_eq!(paged(fixture, tenant, whose, limit).0, all, "by {limit}");
     }
-    whole
+    all
 }
 
 fn remove(fixture: &Fixture, tenant: TenantId, whose: Whose, ids: &[TokenId]) -> Vec<Removed> {
@@ -154,6 +154,43 @@ fn scene() -> (Fixture, NewTenant, ClientId) {
     let tenant = fixture.tenant("Acme");
     let client = fixture.client(&tenant, "Machine");
     (fixture, tenant, client)
+}
+
+/// Whatever makes a token be dead: its time, its own end, another epoch, and what its client and its members came to.
+fn dead(cut: MemberId, gone: MemberId) -> [Kind; 6] {
+    [
+        Kind {
+            number: 10,
+            expire_in: 0,
+            ..Kind::default()
+        },
+        Kind {
+            number: 11,
+            revoked: true,
+            ..Kind::default()
+        },
+        Kind {
+            number: 12,
+            epoch: EPOCH + 1,
+            ..Kind::default()
+        },
+        Kind {
+            number: 13,
+            decided_at: 0,
+            ..Kind::default()
+        },
+        Kind {
+            number: 14,
+            member: Some(cut),
+            decided_at: 0,
+            ..Kind::default()
+        },
+        Kind {
+            number: 15,
+            member: Some(gone),
+            ..Kind::default()
+        },
+    ]
 }
 
 #[test]
@@ -190,40 +227,7 @@ fn token_2_a_list_has_each_live_token_once_and_none_that_is_dead() {
             ..Kind::default()
         },
     ];
-    let dead = [
-        Kind {
-            number: 10,
-            expire_in: 0,
-            ..Kind::default()
-        },
-        Kind {
-            number: 11,
-            revoked: true,
-            ..Kind::default()
-        },
-        Kind {
-            number: 12,
-            epoch: EPOCH + 1,
-            ..Kind::default()
-        },
-        Kind {
-            number: 13,
-            decided_at: 0,
-            ..Kind::default()
-        },
-        Kind {
-            number: 14,
-            member: Some(cut),
-            decided_at: 0,
-            ..Kind::default()
-        },
-        Kind {
-            number: 15,
-            member: Some(gone),
-            ..Kind::default()
-        },
-    ];
-    for kind in kinds.iter().chain(&dead) {
+    for kind in kinds.iter().chain(&dead(cut, gone)) {
         kind.put(&fixture, tenant.id, client);
     }
     // Of another client, and of a client with the same id in another tenant.
