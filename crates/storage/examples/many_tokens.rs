@@ -207,18 +207,22 @@ fn main() {
     measure(&world, "list a client's tokens, a page", of_client);
     measure(&world, "list a member's tokens, a page", of_member);
     measure(&world, "count a client's tokens", count);
-    measure(&world, "remove one token (rehearsed)", |world, place, turn| {
-        // Of one there is none left after the first time: it is rehearsed.
-        let number = if place == 0 { 1 } else { turn + 1 };
-        let (client, id) = (world.clients[place], world.home.id);
-        world.change(true, move |tx| {
-            let home = tenants::find(tx, id)?.unwrap();
-            Ok(
-                live_tokens::remove(tx, &home, Whose::Client(client), &[token(place, number)])?
-                    .len(),
-            )
-        })
-    });
+    measure(
+        &world,
+        "remove one token (rehearsed)",
+        |world, place, turn| {
+            // Of one there is none left after the first time: it is rehearsed.
+            let number = if place == 0 { 1 } else { turn + 1 };
+            let (client, id) = (world.clients[place], world.home.id);
+            world.change(true, move |tx| {
+                let home = tenants::find(tx, id)?.unwrap();
+                Ok(
+                    live_tokens::remove(tx, &home, Whose::Client(client), &[token(place, number)])?
+                        .len(),
+                )
+            })
+        },
+    );
     measure(&world, "disable a client", |world, place, _| {
         let (client, id) = (world.clients[place], world.home.id);
         world.change(false, move |tx| {

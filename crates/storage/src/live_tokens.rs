@@ -130,6 +130,19 @@ fn unexpired(now: DateTime<Utc>) -> (Uuid, Uuid) {
     (stored::lowest_id(first), stored::lowest_id(end))
 }
 
+/// Reads along an index in its order. Partitions that are empty yet are cheaper to go through whole, so where few tokens are
+/// expected the planner would read all that a client has, and sort them: be they a million.
+fn in_order<R: Reads, T>(
+    tx: &mut R,
+    read: impl FnOnce(&mut R) -> Result<T, StorageError>,
+) -> Result<T, StorageError> {
+    diesel::sql_query("SELECT set_config('enable_sort', 'off', true)").execute(tx.connection())?;
+    let found = read(tx)?;
+    // Where it failed, the transaction ends and the setting with it.
+    diesel::sql_query("SELECT set_config('enable_sort', 'on', true)").execute(tx.connection())?;
+    Ok(found)
+}
+
 /// Whether what a token hangs on, which this column of it names, was cut off after it or is deleted. One look by the
 /// primary key for each token, and none where the column is empty: the statement leaves no other way.
 fn ended(column: &str) -> String {

@@ -9,7 +9,7 @@ use grantor_domain::ids::{ClientId, MemberId};
 use grantor_domain::tenant::Tenant;
 use uuid::Uuid;
 
-use super::{ended, unexpired};
+use super::{ended, in_order, unexpired};
 use crate::error::StorageError;
 use crate::installation;
 use crate::transaction::Reads;
@@ -131,7 +131,7 @@ fn looked(
 ) -> Result<HashMap<ClientId, LiveTokens>, StorageError> {
     let epoch = installation::epoch(tx)?;
     let (first, end) = unexpired(now);
-    let rows: Vec<CountRow> = diesel::sql_query(statement())
+    let asked = diesel::sql_query(statement())
         .bind::<SqlUuid, _>(tenant.id.uuid())
         .bind::<BigInt, _>(epoch)
         .bind::<BigInt, _>(tenant.suspension.cut_below)
@@ -140,8 +140,8 @@ fn looked(
         .bind::<BigInt, _>(i64::from(COUNTED) + 1)
         .bind::<Array<SqlUuid>, _>(clients)
         .bind::<Nullable<SqlUuid>, _>(member.map(MemberId::uuid))
-        .bind::<BigInt, _>(looks)
-        .load(tx.connection())?;
+        .bind::<BigInt, _>(looks);
+    let rows: Vec<CountRow> = in_order(tx, |tx| Ok(asked.load(tx.connection())?))?;
     Ok(rows
         .into_iter()
         .map(|row| {

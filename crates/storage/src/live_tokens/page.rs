@@ -11,7 +11,7 @@ use grantor_domain::tenant::Tenant;
 use grantor_domain::token::AccessToken;
 use uuid::Uuid;
 
-use super::{LiveToken, Whose, alive, unexpired};
+use super::{LiveToken, Whose, alive, in_order, unexpired};
 use crate::error::StorageError;
 use crate::installation;
 use crate::listing::{Part, Place};
@@ -51,7 +51,8 @@ pub fn list(
     after: Option<Place>,
     limit: i64,
 ) -> Result<Part<LiveToken>, StorageError> {
-    let keys = Asked::new(tx, tenant, whose, now, after, limit)?.keys(tx)?;
+    let asked = Asked::new(tx, tenant, whose, now, after, limit)?;
+    let keys = in_order(tx, |tx| asked.keys(tx))?;
     let found: Vec<Key> = keys.found.iter().map(|(_, key)| *key).collect();
     let mut tokens = tokens(tx, tenant.id, &found)?;
     Ok(keys.keep(|key| tokens.remove(&key.id)))
