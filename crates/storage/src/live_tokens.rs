@@ -131,12 +131,16 @@ fn unexpired(now: DateTime<Utc>) -> (Uuid, Uuid) {
 }
 
 /// Reads along an index in its order. Partitions that are empty yet are cheaper to go through whole, so where few tokens are
-/// expected the planner would read all that a client has, and sort them: be they a million.
+/// expected the planner would read all that a client has, and sort them: be they a million. What is switched off makes plans
+/// look dear, so nothing may be compiled for them either.
 fn in_order<R: Reads, T>(
     tx: &mut R,
     read: impl FnOnce(&mut R) -> Result<T, StorageError>,
 ) -> Result<T, StorageError> {
-    diesel::sql_query("SELECT set_config('enable_sort', 'off', true)").execute(tx.connection())?;
+    diesel::sql_query(
+        "SELECT set_config('enable_sort', 'off', true), set_config('jit', 'off', true)",
+    )
+    .execute(tx.connection())?;
     let found = read(tx)?;
     // Where it failed, the transaction ends and the setting with it.
     diesel::sql_query("SELECT set_config('enable_sort', 'on', true)").execute(tx.connection())?;
