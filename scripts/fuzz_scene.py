@@ -4,10 +4,12 @@ What chance sends mostly ends at a name that is taken or an id that is gone. So 
 however the dice fall, the examples of scripts/fuzz begin with these.
 """
 
+import base64
 import itertools
 import json
 from datetime import datetime, timedelta, timezone
 import urllib.error
+import urllib.parse
 import urllib.request
 
 # What has a name has this one, for the parameters that want it typed.
@@ -19,6 +21,8 @@ PLATFORM_WIDE = "/v1/resource-servers"
 # Where a browser goes back to.
 REDIRECTS = ["https://app.example/callback", "https://app.example:8443/back?from=us", "http://localhost:3000/callback"]
 CONTACT = {"email": "subject@demo.example"}
+# What a client is issued a token for.
+SCOPE = "grantor:clients.read"
 # Where the document has an id of a thing in an example.
 EXAMPLES = {
     "cli_01kb2q3r4s5t6v7w8x9y0z1a2b": "client",
@@ -26,6 +30,7 @@ EXAMPLES = {
     "org_01kb2q3r4s5t6v7w8x9y0z1a2c": "organization",
     "mem_01kb2q3r4s5t6v7w8x9y0z1a2b": "member",
 }
+TOKEN = "tok_01kb2q3r4s5t6v7w8x9y0z1a2b"
 
 
 class Scene:
@@ -36,6 +41,8 @@ class Scene:
         self.api, self.tenant, self.mark = api, tenant, mark
         self.administrator, self.operator = administrator, operator
         self.numbers = itertools.count(1)
+        # The newest token of a client that was made for it.
+        self.token = None
 
     def unique(self):
         """A text that no other thing has."""
@@ -60,6 +67,17 @@ class Scene:
 
     def client(self):
         return self.post("clients", {"name": NAME, "profile": "service", "owner_contact": CONTACT})["id"]
+
+    def client_with_token(self):
+        """A client, and the id of a token that it was issued."""
+        settings = {"name": NAME, "profile": "service", "owner_contact": CONTACT, "allowed_scopes": [SCOPE]}
+        made = self.post("clients", settings)
+        endpoint = self.get(f"clients/{made['id']}/endpoints")["token_endpoint"]
+        form = urllib.parse.urlencode({"grant_type": "client_credentials", "scope": SCOPE})
+        basic = base64.b64encode(f"{made['id']}:{made['secret']['value']}".encode()).decode()
+        request = urllib.request.Request(endpoint, data=form.encode(), headers={"Authorization": f"Basic {basic}"})
+        with urllib.request.urlopen(request):
+            return made["id"], self.get(f"clients/{made['id']}/tokens")["items"][0]["id"]
 
     def web_client(self):
         """One that can be public as well."""
@@ -151,6 +169,12 @@ class Scene:
             return self.enabled_in(before["client"])
         if name == "client" and operation_id == "changeClientType":
             return self.web_client()
+        if name == "client" and operation_id in ("removeClientToken", "removeClientTokens"):
+            client, self.token = self.client_with_token()
+            return client
+        if name == "token":
+            # Of a member there is none: nobody has signed in.
+            return self.token or TOKEN
         if name == "scope":
             return self.unique() if operation_id.startswith("put") else SCOPES[0]
         makers = {
@@ -180,7 +204,7 @@ class Scene:
             return {"owner_id": self.owner()}
         # A merge patch has no example: a new name is one for whatever has it.
         renamed = {"password_min_length": 14} if operation_id == "updateSettings" else {"name": self.unique()}
-        text = json.dumps(schema.get("example", renamed))
+        text = json.dumps(schema.get("example", renamed)).replace(TOKEN, self.token or TOKEN)
         for known, name in EXAMPLES.items():
             if known in text:
                 text = text.replace(known, self._thing(name, operation_id, "", {}))
@@ -211,4 +235,5 @@ def is_of_operators(path):
         "/v1/tenants/{tenant}/suspend",
         "/v1/tenants/{tenant}/restore",
         "/v1/tenants/{tenant}/quotas",
+        "/v1/tenants/{tenant}/tokens/remove-all",
     )

@@ -20,10 +20,10 @@ use grantor_domain::client::{Client, ScopeRefusal, check_allowed_scopes};
 use grantor_domain::ids::{ClientId, OrganizationId};
 use grantor_domain::permission::Permission;
 use grantor_protocol::scope::Scopes;
-use grantor_storage::tokens::LiveTokens;
+use grantor_storage::live_tokens::LiveTokens;
 use grantor_storage::{
-    Change, ChangeTx, Reads, clients, last_uses, organizations, resource_servers, settings,
-    tenants, tokens,
+    Change, ChangeTx, Reads, clients, last_uses, live_tokens, organizations, resource_servers,
+    settings, tenants,
 };
 use serde_json::json;
 
@@ -39,7 +39,7 @@ pub use conveyed::check_may_act_as;
 use conveyed::opens;
 pub(crate) use create::check_owner;
 pub use input::{ClientInput, OwnerContactShape};
-pub use shapes::{ClientOutput, CreatedClient, PauseOutput, for_the_log, pauses};
+pub use shapes::{ClientOutput, CreatedClient, PauseOutput, TokenCount, for_the_log, pauses};
 use shapes::{LIVE, Live};
 
 const CLIENTS: &str = "/v1/tenants/{tenant}/clients";
@@ -163,7 +163,7 @@ fn outputs(
         HashMap::new()
     } else {
         let tenant = tenants::find(tx, acting.tenant)?.ok_or(Problem::NotFound)?;
-        tokens::count_live(tx, &tenant, ids(), acting.caller.member, acting.now)?
+        live_tokens::count(tx, &tenant, ids(), acting.caller.member, acting.now)?
     };
     Ok(found
         .iter()

@@ -34,6 +34,7 @@ pub mod secrets;
 pub mod serve;
 pub mod settings;
 pub mod tenants;
+mod tokens;
 pub mod words;
 
 use std::sync::{Arc, OnceLock};

@@ -140,14 +140,18 @@ pub fn operations() -> Vec<Operation> {
 }
 
 /// The member with this id, if the caller may see them.
-fn find(tx: &mut impl Reads, acting: &Acting, id: MemberId) -> Result<Member, Stop> {
+pub(crate) fn find(tx: &mut impl Reads, acting: &Acting, id: MemberId) -> Result<Member, Stop> {
     let member = members::find(tx, acting.tenant, id)?.ok_or(Problem::NotFound)?;
     acting.reach(tx, member.settings.organization)?;
     Ok(member)
 }
 
 /// The same, kept from other changes until this one has ended, and in the state that the caller named.
-fn find_for_change(tx: &mut ChangeTx<'_>, acting: &Acting, id: MemberId) -> Result<Member, Stop> {
+pub(crate) fn find_for_change(
+    tx: &mut ChangeTx<'_>,
+    acting: &Acting,
+    id: MemberId,
+) -> Result<Member, Stop> {
     let member = members::find_for_change(tx, acting.tenant, id)?.ok_or(Problem::NotFound)?;
     acting.reach(tx, member.settings.organization)?;
     acting.condition.check(member.revision)?;

@@ -64,6 +64,8 @@ pub enum Tag {
     Clients,
     /// Their credentials.
     Secrets,
+    /// The access tokens that clients were issued.
+    Tokens,
     /// The APIs whose tokens are issued.
     ResourceServers,
     /// The log of record.
@@ -84,6 +86,7 @@ impl Tag {
         Self::Roles,
         Self::Clients,
         Self::Secrets,
+        Self::Tokens,
         Self::ResourceServers,
         Self::Bulk,
         Self::Changes,
@@ -100,6 +103,7 @@ impl Tag {
             Self::Roles => "Roles",
             Self::Clients => "Clients",
             Self::Secrets => "Secrets",
+            Self::Tokens => "Tokens",
             Self::ResourceServers => "Resource servers",
             Self::Bulk => "Bulk",
             Self::Changes => "Changes",
@@ -121,6 +125,9 @@ impl Tag {
             Self::Roles => "Named sets of permissions: those that every tenant has, and its own.",
             Self::Clients => "What holds OAuth credentials in a tenant.",
             Self::Secrets => "The credentials of confidential clients.",
+            Self::Tokens => {
+                "Live access tokens: of a client, of a member, one's own; listed, and removed one by one or all at once."
+            }
             Self::ResourceServers => {
                 "The APIs whose tokens are issued, a tenant's own and platform-wide ones, and the scopes of their tokens."
             }

@@ -11,7 +11,7 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::{
     Api, audit_events, bulk, changes, client_state, clients, incoming, me, members, organizations,
-    ownership, reference, resource_servers, roles, secrets, settings, tenants,
+    ownership, reference, resource_servers, roles, secrets, settings, tenants, tokens,
 };
 
 /// Every operation, in the order of the reference.
@@ -26,6 +26,7 @@ pub fn operations() -> Vec<Operation> {
         clients::operations(),
         client_state::operations(),
         secrets::operations(),
+        tokens::operations(),
         ownership::operations(),
         resource_servers::operations(),
         bulk::operations(),

@@ -103,6 +103,22 @@ words! {
         /// It was revoked, or rotated away.
         Revoked = "revoked",
     }
+    /// Whether a token is good at this moment.
+    TokenState {
+        /// It is.
+        Active = "active",
+        /// It is not while its client or its member is disabled, and will be again when they are enabled.
+        Sleeping = "sleeping",
+        /// It is not while none of its scopes is allowed.
+        Powerless = "powerless",
+    }
+    /// What came of removing a token.
+    Removal {
+        /// It was removed.
+        Removed = "removed",
+        /// There is no live token with this id there.
+        NotFound = "not_found",
+    }
     /// How urgent it is to replace a secret.
     DueWhy {
         /// Whoever owned its client, or made it, has seen it and should not any more.

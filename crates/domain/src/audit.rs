@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::ids::{
     ClientId, MemberId, OrganizationId, ResourceServerId, RoleAssignmentId, RoleId, SecretId,
-    TenantId,
+    TenantId, TokenId,
 };
 use crate::text::{EmailAddress, PersonName};
 
@@ -115,6 +115,8 @@ pub enum Target {
     Client(ClientId),
     /// A client's secret.
     Secret(SecretId),
+    /// An access token.
+    Token(TokenId),
     /// A resource server.
     ResourceServer(ResourceServerId),
     /// A role that the tenant has made for itself.
@@ -132,6 +134,7 @@ impl Target {
             Self::Member(_) => "member",
             Self::Client(_) => "client",
             Self::Secret(_) => "secret",
+            Self::Token(_) => "token",
             Self::ResourceServer(_) => "resource_server",
             Self::Role(_) => "role",
             Self::RoleAssignment(_) => "role_assignment",
@@ -146,6 +149,7 @@ impl Target {
             Self::Member(id) => id.to_string(),
             Self::Client(id) => id.to_string(),
             Self::Secret(id) => id.to_string(),
+            Self::Token(id) => id.to_string(),
             Self::ResourceServer(id) => id.to_string(),
             Self::Role(id) => id.to_string(),
             Self::RoleAssignment(id) => id.to_string(),
@@ -266,6 +270,14 @@ actions! {
     SecretShown = "secret.shown";
     /// A client's secrets were replaced by a new one.
     SecretRotated = "secret.rotated";
+    /// One access token was removed.
+    TokenRemoved = "token.removed";
+    /// Every access token was removed that a client had.
+    ClientTokensRemoved = "client.tokens_removed";
+    /// Every access token was removed by which clients acted for a member.
+    MemberTokensRemoved = "member.tokens_removed";
+    /// Every access token was removed that was issued in a tenant.
+    TenantTokensRemoved = "tenant.tokens_removed";
     /// A resource server was made.
     ResourceServerCreated = "resource_server.created";
     /// Settings of a resource server, or who may introspect for it, were changed.
@@ -291,11 +303,13 @@ actions! {
 }
 
 impl Action {
-    /// Whether it changes what others may rest on, and so stands on the change feed as well.
+    /// Whether it changes what others may rest on, and so stands on the change feed as well. A single token is nothing
+    /// that others rest on: it is looked up whenever it is used.
     pub const fn is_on_the_feed(self) -> bool {
         !matches!(
             self,
             Self::SecretShown
+                | Self::TokenRemoved
                 | Self::LinkShown
                 | Self::SealedAnew
                 | Self::PersonErased

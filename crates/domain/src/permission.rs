@@ -77,6 +77,10 @@ permissions! {
     ClientsDelete = "clients.delete";
     /// Generate, rotate and revoke secrets of clients.
     SecretsWrite = "secrets.write";
+    /// See the live access tokens of clients and members, and from where they were asked for.
+    TokensRead = "tokens.read";
+    /// Remove access tokens: one, several, or all of a client, of a member or of the tenant.
+    TokensRemove = "tokens.remove";
     /// See the tenant's resource servers and their scopes.
     ResourceServersRead = "resource_servers.read";
     /// Create, change and delete resource servers and their scopes.

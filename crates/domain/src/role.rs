@@ -67,6 +67,7 @@ impl BuiltInRole {
                     permission,
                     Permission::ClientsRead
                         | Permission::ClientsDisable
+                        | Permission::TokensRead
                         | Permission::OrganizationsRead
                         | Permission::MembersRead
                         | Permission::MembersDisable
@@ -304,6 +305,8 @@ mod tests {
         }
         assert!(BuiltInRole::Support.permits(Permission::ClientsDisable));
         assert!(!BuiltInRole::Support.permits(Permission::ClientsDelete));
+        assert!(BuiltInRole::Support.permits(Permission::TokensRead));
+        assert!(!BuiltInRole::Support.permits(Permission::TokensRemove));
     }
 
     #[test]

@@ -47,6 +47,11 @@ impl Suspension {
         self.by_tenant.is_some() || self.by_operator.is_some() || self.deleted_at.is_some()
     }
 
+    /// Whether something that was decided at `position` is dead, for good. What is only paused wakes up again.
+    pub fn ends(&self, position: Position) -> bool {
+        self.deleted_at.is_some() || position.sequence < self.cut_below
+    }
+
     /// Whether something that was decided at `position` is dead or sleeping.
     pub fn stops(&self, position: Position) -> bool {
         self.is_suspended() || position.sequence < self.cut_below
@@ -105,5 +110,21 @@ mod tests {
             "the decision had seen the change that cut"
         );
         assert!(!cut.stops(at(11)));
+    }
+
+    #[test]
+    fn pause_3_a_pause_ends_nothing_but_a_cut_and_a_deletion_do() {
+        let paused = Suspension {
+            by_tenant: Some(pause()),
+            cut_below: 10,
+            ..Suspension::default()
+        };
+        assert!(paused.stops(at(10)) && !paused.ends(at(10)));
+        assert!(paused.ends(at(9)), "a cut goes on below a pause");
+        let deleted = Suspension {
+            deleted_at: Some(DateTime::UNIX_EPOCH),
+            ..Suspension::default()
+        };
+        assert!(deleted.ends(at(i64::MAX)));
     }
 }

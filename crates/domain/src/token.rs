@@ -79,7 +79,35 @@ pub struct TokenSurroundings<'a> {
     pub allowed_now: &'a Scopes,
 }
 
+/// How a token stands that has neither expired nor been removed (`token_2`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It is good, for these scopes.
+    Active(Scopes),
+    /// It sleeps, as long as its tenant, its client or its member is disabled (`pause_3`).
+    Sleeping,
+    /// None of its scopes is allowed at this moment (`token_8`).
+    Powerless,
+}
+
 impl AccessToken {
+    /// Decides how the token stands at `now`; not at all when it is dead for good.
+    pub fn standing(&self, now: DateTime<Utc>, around: &TokenSurroundings<'_>) -> Option<Standing> {
+        let ended = |suspension: &Suspension| suspension.ends(self.position);
+        if ended(around.tenant)
+            || ended(around.client)
+            || (self.member.is_some() && ended(around.member))
+        {
+            return None;
+        }
+        match self.check(now, around) {
+            Ok(scopes) => Some(Standing::Active(scopes)),
+            Err(Inactive::Expired | Inactive::Revoked | Inactive::OtherEpoch) => None,
+            Err(Inactive::Tenant | Inactive::Client | Inactive::Member) => Some(Standing::Sleeping),
+            Err(Inactive::NoScopeLeft) => Some(Standing::Powerless),
+        }
+    }
+
     /// Decides whether the token is good at `now`, and for which scopes.
     pub fn check(
         &self,
@@ -256,5 +284,65 @@ mod tests {
             check(&token(), TimeDelta::zero(), &free, &free, ""),
             Err(Inactive::NoScopeLeft)
         );
+    }
+
+    #[test]
+    fn token_2_what_is_dead_has_no_standing_and_what_sleeps_has_one() {
+        let paused = Suspension {
+            by_tenant: Some(Pause {
+                since: DateTime::UNIX_EPOCH,
+                reason: None,
+            }),
+            ..Suspension::default()
+        };
+        let cut = Suspension {
+            cut_below: 11,
+            ..Suspension::default()
+        };
+        let (free, allowed) = (Suspension::default(), Scopes::parse(BOTH).unwrap());
+        let nothing = Scopes::default();
+        let of = |token: &AccessToken, minutes, client, member, allowed_now| {
+            token.standing(
+                DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes),
+                &TokenSurroundings {
+                    epoch: 5,
+                    tenant: &Suspension::default(),
+                    client,
+                    member,
+                    allowed_now,
+                },
+            )
+        };
+        let own = token();
+        let of_member = AccessToken {
+            member: Some(MemberId::from_uuid(Uuid::from_u128(9))),
+            ..token()
+        };
+        let active = Some(Standing::Active(allowed.clone()));
+        assert_eq!(of(&own, 0, &free, &free, &allowed), active);
+        assert_eq!(of(&own, 60, &free, &free, &allowed), None);
+        assert_eq!(of(&own, 0, &cut, &free, &allowed), None);
+        assert_eq!(
+            of(&own, 0, &paused, &free, &allowed),
+            Some(Standing::Sleeping)
+        );
+        assert_eq!(
+            of(&own, 0, &free, &free, &nothing),
+            Some(Standing::Powerless)
+        );
+        // What stops a member is nothing to a token that is nobody's.
+        assert_eq!(of(&own, 0, &free, &cut, &allowed), active);
+        assert_eq!(of(&of_member, 0, &free, &cut, &allowed), None);
+        assert_eq!(
+            of(&of_member, 0, &free, &paused, &allowed),
+            Some(Standing::Sleeping)
+        );
+        // One that sleeps by its client is dead all the same if its member was cut off.
+        assert_eq!(of(&of_member, 0, &paused, &cut, &allowed), None);
+        let revoked = AccessToken {
+            revoked_at: Some(DateTime::UNIX_EPOCH),
+            ..token()
+        };
+        assert_eq!(of(&revoked, 0, &paused, &free, &allowed), None);
     }
 }

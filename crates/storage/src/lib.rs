@@ -32,6 +32,7 @@ mod keyset;
 pub mod last_uses;
 mod link;
 pub mod listing;
+pub mod live_tokens;
 pub mod member_search;
 pub mod members;
 pub mod migrate;

@@ -65,6 +65,19 @@ impl<T> Part<T> {
             stopped_at: self.stopped_at,
         }
     }
+
+    /// The same of those of which something can be made. If that leaves the part short, the list goes on from its last.
+    pub fn keep<U>(self, mut make: impl FnMut(T) -> Option<U>) -> Part<U> {
+        let last = self.found.last().map(|(place, _)| place.clone());
+        let many = self.found.len();
+        let found: Vec<(Place, U)> = self
+            .found
+            .into_iter()
+            .filter_map(|(place, thing)| Some((place, make(thing)?)))
+            .collect();
+        let stopped_at = self.stopped_at.or(last.filter(|_| found.len() < many));
+        Part { found, stopped_at }
+    }
 }
 
 impl Part<()> {
@@ -76,18 +89,9 @@ impl Part<()> {
     /// The same with the things themselves, as far as they are there. What went between one statement and the next
     /// leaves the part short, and not the last.
     pub(crate) fn with<T>(self, mut things: HashMap<Uuid, T>) -> Part<T> {
-        let last = self.found.last().map(|(place, ())| place.clone());
-        let many = self.found.len();
-        let found: Vec<(Place, T)> = self
-            .found
-            .into_iter()
-            .filter_map(|(place, ())| {
-                let thing = things.remove(&place.1)?;
-                Some((place, thing))
-            })
-            .collect();
-        let stopped_at = self.stopped_at.or(last.filter(|_| found.len() < many));
-        Part { found, stopped_at }
+        let ids = self.ids();
+        let mut ids = ids.iter();
+        self.keep(|()| ids.next().and_then(|id| things.remove(id)))
     }
 }
 

@@ -5,6 +5,7 @@
 //! that sends it, over tables in which another way would seem to pay.
 
 mod clients;
+mod live_tokens;
 
 use std::sync::{Arc, Mutex};
 

@@ -198,6 +198,24 @@ pub fn roles_of(
         .collect())
 }
 
+/// The roles of many members.
+pub fn roles_of_members(
+    tx: &mut impl Reads,
+    tenant: TenantId,
+    members: impl IntoIterator<Item = MemberId>,
+) -> Result<HashMap<MemberId, Vec<HeldRole>>, StorageError> {
+    let members: Vec<Uuid> = members.into_iter().map(MemberId::uuid).collect();
+    let found = assignments!(tx.connection(), tenant, |query| query
+        .filter(role_assignments::member_id.eq_any(members)))?;
+    let mut roles: HashMap<MemberId, Vec<HeldRole>> = HashMap::new();
+    for assignment in found {
+        if let Holder::Member(member) = assignment.holder {
+            roles.entry(member).or_default().push(assignment.held);
+        }
+    }
+    Ok(roles)
+}
+
 /// Reads one.
 pub fn find(
     tx: &mut impl Reads,

@@ -241,14 +241,27 @@ pub fn cut_client_off(
     tenant: TenantId,
     client: ClientId,
 ) -> Result<(), StorageError> {
+    cut_off(tx, tenant, Subject::Client(client))
+}
+
+/// Lets every token die by which a client acts for a member, and that was issued before this change.
+pub fn cut_member_off(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    member: MemberId,
+) -> Result<(), StorageError> {
+    cut_off(tx, tenant, Subject::Member(member))
+}
+
+fn cut_off(tx: &mut ChangeTx<'_>, tenant: TenantId, subject: Subject) -> Result<(), StorageError> {
     diesel::insert_into(suspensions::table)
         .values((
             suspensions::tenant_id.eq(tenant.uuid()),
-            suspensions::subject_id.eq(client.uuid()),
+            suspensions::subject_id.eq(subject.id()),
         ))
         .on_conflict_do_nothing()
-        .execute(tx.touching(tenant, Subject::Client(client))?)?;
-    tx.cut_off(tenant, Subject::Client(client));
+        .execute(tx.touching(tenant, subject)?)?;
+    tx.cut_off(tenant, subject);
     Ok(())
 }
 

@@ -1,15 +1,11 @@
 //! Access tokens. Their statements and those of `callers.rs` alone run on the fast path, and each of them
 //! names the tenant.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Nullable, Uuid as SqlUuid};
 use grantor_domain::ids::{ClientId, MemberId, TenantId, TokenId};
-use grantor_domain::lifetime::AccessTokenLifetime;
 use grantor_domain::suspension::{Position, Suspension};
-use grantor_domain::tenant::Tenant;
 use grantor_domain::token::AccessToken;
 use grantor_keys::{TokenHash, uuid_v7_millis};
 use uuid::Uuid;
@@ -22,7 +18,7 @@ use crate::stored;
 use crate::suspensions;
 use crate::transaction::{FlowTx, Reads};
 
-#[derive(Queryable, Selectable)]
+#[derive(Queryable, QueryableByName, Selectable)]
 #[diesel(table_name = access_tokens)]
 pub(crate) struct TokenRow {
     tenant_id: Uuid,
@@ -159,99 +155,6 @@ pub fn find(
         member_suspension,
         epoch,
     }))
-}
-
-/// The most tokens of one client that are counted (`client_8`).
-pub const COUNTED: u32 = 1_000;
-
-/// How many there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Count {
-    /// Just so many.
-    Exactly(u32),
-    /// More than so many.
-    MoreThan(u32),
-}
-
-impl Count {
-    fn of(counted: i64) -> Self {
-        match u32::try_from(counted) {
-            Ok(counted) if counted <= COUNTED => Self::Exactly(counted),
-            _ => Self::MoreThan(COUNTED),
-        }
-    }
-}
-
-/// How many access tokens of a client have neither expired nor been removed. Whether it is disabled doesn't matter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LiveTokens {
-    /// All of them.
-    pub all: Count,
-    /// Those that act for one member, if one was named.
-    pub of_member: Option<Count>,
-}
-
-#[derive(QueryableByName)]
-struct CountRow {
-    #[diesel(sql_type = SqlUuid)]
-    client_id: Uuid,
-    #[diesel(sql_type = BigInt)]
-    all_of_them: i64,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    of_member: Option<i64>,
-}
-
-// Along the primary key from the first id that has not expired, and of each client no further than is counted; so far
-// that no token expires later, for what partitions are beyond need not be looked into.
-const LIVE: &str = "SELECT asked.client_id, \
-       (SELECT count(*) FROM (SELECT FROM access_tokens AS token WHERE token.tenant_id = $1 \
-         AND token.client_id = asked.client_id AND token.id >= $3 AND token.id < $8 AND token.revoked_at IS NULL \
-         AND token.epoch = $4 AND token.decided_at >= coalesce(cut.cut_below, 0) AND token.decided_at >= $5 LIMIT $6) \
-         AS live) AS all_of_them, \
-       CASE WHEN $7 IS NULL THEN NULL ELSE (SELECT count(*) FROM (SELECT FROM access_tokens AS token WHERE token.tenant_id = $1 \
-         AND token.member_id = $7 AND token.client_id = asked.client_id AND token.id >= $3 AND token.id < $8 \
-         AND token.revoked_at IS NULL AND token.epoch = $4 AND token.decided_at >= coalesce(cut.cut_below, 0) \
-         AND token.decided_at >= $5 LIMIT $6) AS live) END AS of_member \
-     FROM unnest($2) AS asked (client_id) LEFT JOIN LATERAL (SELECT cut_below FROM suspensions \
-       WHERE suspensions.tenant_id = $1 AND suspensions.subject_id = asked.client_id LIMIT 1) AS cut ON true";
-
-/// By how long the clocks of servers that issue tokens may be ahead, at the very most, in seconds.
-const AHEAD: i64 = 3_600;
-
-/// Counts the live tokens of clients, of all members and of one.
-pub fn count_live(
-    tx: &mut impl Reads,
-    tenant: &Tenant,
-    clients: impl IntoIterator<Item = ClientId>,
-    member: Option<MemberId>,
-    now: DateTime<Utc>,
-) -> Result<HashMap<ClientId, LiveTokens>, StorageError> {
-    let clients: Vec<Uuid> = clients.into_iter().map(ClientId::uuid).collect();
-    let epoch = installation::epoch(tx)?;
-    // What expires at this very moment has expired.
-    let first = stored::lowest_id(now.timestamp_millis().saturating_add(1));
-    let longest = i64::from(AccessTokenLifetime::LONGEST) + AHEAD;
-    let end = stored::lowest_id(now.timestamp_millis().saturating_add(longest * 1_000));
-    let rows: Vec<CountRow> = diesel::sql_query(LIVE)
-        .bind::<SqlUuid, _>(tenant.id.uuid())
-        .bind::<Array<SqlUuid>, _>(clients)
-        .bind::<SqlUuid, _>(first)
-        .bind::<BigInt, _>(epoch)
-        .bind::<BigInt, _>(tenant.suspension.cut_below)
-        .bind::<BigInt, _>(i64::from(COUNTED) + 1)
-        .bind::<Nullable<SqlUuid>, _>(member.map(MemberId::uuid))
-        .bind::<SqlUuid, _>(end)
-        .load(tx.connection())?;
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let live = LiveTokens {
-                all: Count::of(row.all_of_them),
-                of_member: row.of_member.map(Count::of),
-            };
-            (ClientId::from_uuid(row.client_id), live)
-        })
-        .collect())
 }
 
 /// Revokes a token that is not revoked yet; tells whether this call did it.

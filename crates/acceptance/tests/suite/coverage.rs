@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use grantor_acceptance::{Answer, Tenant, World};
+use grantor_acceptance::{Answer, Credentials, Tenant, World};
 use serde_json::{Value, json};
 
 /// Operations to which one of these tests can't apply, each with why. An entry that is not needed fails too:
@@ -46,6 +46,46 @@ const EXEMPT: &[(&str, Case, &str)] = &[
         "whoever calls may know who they are",
     ),
     ("readMe", Case::ForeignTenant, "its path names no tenant"),
+    (
+        "listMyTokens",
+        Case::WrongPermission,
+        "what is one's own needs no permission",
+    ),
+    (
+        "listMyTokens",
+        Case::ForeignTenant,
+        "its path names no tenant",
+    ),
+    (
+        "removeMyToken",
+        Case::WrongPermission,
+        "what is one's own needs no permission",
+    ),
+    (
+        "removeMyToken",
+        Case::ForeignTenant,
+        "its path names no tenant",
+    ),
+    (
+        "removeMyTokens",
+        Case::WrongPermission,
+        "what is one's own needs no permission",
+    ),
+    (
+        "removeMyTokens",
+        Case::ForeignTenant,
+        "its path names no tenant",
+    ),
+    (
+        "removeAllMyTokens",
+        Case::WrongPermission,
+        "what is one's own needs no permission",
+    ),
+    (
+        "removeAllMyTokens",
+        Case::ForeignTenant,
+        "its path names no tenant",
+    ),
     (
         "listPermissions",
         Case::WrongPermission,
@@ -343,6 +383,46 @@ impl Scene {
             self.ids.push(("role", made));
         }
         self.prepare_client(operation);
+        self.prepare_token(operation);
+    }
+
+    /// A token of the client, for the member whose tokens are asked for; one's own are asked for by a member.
+    fn prepare_token(&mut self, operation: &Operation) {
+        let tenant = self.tenant.clone();
+        let is_own = operation.path.starts_with("/v1/me/tokens");
+        if is_own {
+            let scopes = World::every_scope();
+            let Tenant { admin, owner, .. } = &tenant;
+            self.authorization = self.world.as_member(&tenant, admin, owner, &scopes);
+        }
+        if !operation.path.contains("{token}") && !operation.path.ends_with("/tokens/remove") {
+            return;
+        }
+        let client = self.ids[0].1.clone();
+        let member = self.ids.iter().find(|(name, _)| *name == "member");
+        let member = member.map_or(&tenant.owner, |(_, id)| id);
+        let holder = Credentials {
+            client_id: client.clone(),
+            client_secret: String::new(),
+        };
+        self.world
+            .member_token(&tenant, &holder, member, "openid", "urn:example");
+        let path = format!("/v1/tenants/{}/clients/{client}/tokens", tenant.id);
+        let admin = self.world.as_admin(&tenant);
+        let headers = [("authorization", admin.as_str())];
+        let listed = self.world.http.get(&self.world.api(&path), &headers);
+        self.ids.push(("token", listed.text("/items/0/id")));
+    }
+
+    /// Whoever asked for the end of their own tokens needs another to ask again.
+    fn authorize_anew(&mut self, operation: &Operation) {
+        let Tenant { admin, owner, .. } = &self.tenant;
+        if operation.id == "removeAllMyTokens" {
+            let scopes = World::every_scope();
+            self.authorization = self.world.as_member(&self.tenant, admin, owner, &scopes);
+        } else if operation.id == "removeAllTokens" {
+            self.authorization = self.world.as_admin(&self.tenant);
+        }
     }
 
     /// The same of what hangs on the client.
@@ -403,6 +483,7 @@ impl Scene {
             ("org_01kb2q3r4s5t6v7w8x9y0z1a2b", "organization"),
             ("org_01kb2q3r4s5t6v7w8x9y0z1a2c", "new parent"),
             ("mem_01kb2q3r4s5t6v7w8x9y0z1a2b", "member"),
+            ("tok_01kb2q3r4s5t6v7w8x9y0z1a2b", "token"),
         ] {
             let id = self.ids.iter().find(|(known, _)| *known == name);
             if let Some((_, id)) = id {
@@ -664,16 +745,20 @@ fn the_same_key_gets_the_same_answer_and_has_one_effect() {
         .filter(|operation| operation.is_change())
     {
         let id = &operation.id;
-        let scene = Scene::new(&world, operation);
+        let mut scene = Scene::new(&world, operation);
         // One for each: the operator is the same in every scene.
         let key = format!("0f8b1c9e-93a4-4f0e-{id}");
-        let headers = [
-            ("authorization", scene.authorization.as_str()),
-            ("idempotency-key", key.as_str()),
-        ];
-        let first = operation.call(&scene, &scene.tenant.id, "", &headers);
+        let call = |scene: &Scene| {
+            let headers = [
+                ("authorization", scene.authorization.as_str()),
+                ("idempotency-key", key.as_str()),
+            ];
+            operation.call(scene, &scene.tenant.id, "", &headers)
+        };
+        let first = call(&scene);
         assert!((200..300).contains(&first.status), "{id}: {}", first.body);
-        let again = operation.call(&scene, &scene.tenant.id, "", &headers);
+        scene.authorize_anew(operation);
+        let again = call(&scene);
         assert_eq!(again.status, first.status, "{id}: {}", again.body);
         if ["bulk", "bulkClients"].contains(&id.as_str()) {
             let replayed = again.json()["results"]

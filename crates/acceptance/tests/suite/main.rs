@@ -26,6 +26,7 @@ mod idempotency;
 mod invitations;
 mod last_uses;
 mod lists;
+mod live_tokens;
 mod log_of_record;
 mod me;
 mod member_roles;

@@ -8,7 +8,7 @@ use grantor_domain::lifetime::RefreshTokenLifetime;
 use grantor_domain::redirect_uri::RedirectUri;
 use grantor_domain::suspension::{Pause, Suspension};
 use grantor_domain::web_address::WebAddress;
-use grantor_storage::tokens::{Count, LiveTokens};
+use grantor_storage::live_tokens::{Count, LiveTokens};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -27,13 +27,15 @@ pub const LIVE: &[&str] = &[
     "my_live_access_tokens",
 ];
 
-/// A number of tokens: exact up to 1,000.
+/// A number of tokens: exact up to 1,000. Where very many dead tokens lie between the live ones, as they do for a while
+/// after all were removed, it may be less than there are, and says so.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = json!({ "count": 3, "more": false, "label": "3" }))]
 pub struct TokenCount {
-    /// How many there are; 1,000 if there are more.
+    /// How many there are, or have been counted; 1,000 at most.
     #[schema(example = 3, maximum = 1000)]
     count: u32,
-    /// Whether there are more than that.
+    /// Whether there are more than that, or may be.
     more: bool,
     /// The same for people: `1000+` if there are more.
     #[schema(example = "3")]
@@ -44,7 +46,7 @@ impl From<Count> for TokenCount {
     fn from(count: Count) -> Self {
         let (count, more) = match count {
             Count::Exactly(count) => (count, false),
-            Count::MoreThan(count) => (count, true),
+            Count::MoreThan(count) | Count::AtLeast(count) => (count, true),
         };
         Self {
             count,

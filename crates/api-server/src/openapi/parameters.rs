@@ -38,6 +38,7 @@ fn id_pattern(name: &str) -> (&'static str, &'static str) {
             "The id by which the member or the client holds the role.",
         ),
         "secret" => ("^sec_[0-7][0-9a-hjkmnp-tv-z]{25}$", "The secret's id."),
+        "token" => ("^tok_[0-7][0-9a-hjkmnp-tv-z]{25}$", "The token's id."),
         "event" => ("^aud_[0-7][0-9a-hjkmnp-tv-z]{25}$", "The event's id."),
         "resource_server" => (
             "^rsv_[0-7][0-9a-hjkmnp-tv-z]{25}$",

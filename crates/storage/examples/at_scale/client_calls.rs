@@ -12,7 +12,7 @@ use grantor_domain::text::ClientName;
 use grantor_storage::client_search::{self, ClientFilter, ClientOrder};
 use grantor_storage::ownership::{Among, DueFilter};
 use grantor_storage::{
-    ReadTx, StorageError, clients, last_uses, ownership, quotas, tenants, tokens,
+    ReadTx, StorageError, clients, last_uses, live_tokens, ownership, quotas, tenants,
 };
 use grantor_test_support::{FixedClock, builders};
 
@@ -131,10 +131,10 @@ fn live(
     tx: &mut ReadTx<'_>,
     tenant: &Filled,
     ids: &[ClientId],
-) -> Result<HashMap<ClientId, tokens::LiveTokens>, StorageError> {
+) -> Result<HashMap<ClientId, live_tokens::LiveTokens>, StorageError> {
     let found = tenants::find(tx, tenant.id)?.unwrap();
     let member = Some(tenant.member(3));
-    tokens::count_live(tx, &found, ids.iter().copied(), member, now())
+    live_tokens::count(tx, &found, ids.iter().copied(), member, now())
 }
 
 /// Secrets that ought to be replaced. Where few are, a page may be short and go on: one page is measured.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::client_search::{self, ClientFilter, ClientOrder};
 use crate::ownership::{Among, DueFilter};
-use crate::{last_uses, ownership, tenants, tokens};
+use crate::{last_uses, live_tokens, ownership, tenants};
 use diesel::connection::SimpleConnection as _;
 
 /// Each state, each type and each of the first two owners has many; nothing is public, disabled and the second owner's.
@@ -35,10 +35,10 @@ const FILL: &str = "\
     SELECT tenant_id, id, now() FROM clients ON CONFLICT DO NOTHING; \
     INSERT INTO last_uses (tenant_id, subject_id, used_at) SELECT tenant_id, id, now() FROM clients; \
     INSERT INTO access_tokens (tenant_id, client_id, id, token_hash, member_id, scopes, audiences, issued_at, epoch, decided_at) \
-    SELECT tenant_id, id, uuid_floor('2025-06-01 12:30:00+00'), '', id_of(9), '{}', '{}', now(), 42, 0 FROM clients; \
+    SELECT tenant_id, id, uuid_floor('2025-06-01 12:30:00+00'), decode(repeat('00', 32), 'hex'), id_of(9), '{}', '{}', now(), 42, 0 FROM clients; \
     INSERT INTO installation VALUES (true, 42, 'check', now())";
 
-fn filled() -> Plans {
+pub(super) fn filled() -> Plans {
     let mut plans = Plans::new();
     let fill = FILL.replace("id_of(", "pg_temp.id_of(");
     plans.connection.batch_execute(&fill).unwrap();
@@ -227,9 +227,17 @@ fn live_tokens_and_last_uses_are_read_by_the_keys_of_the_clients() {
         let found = tenants::find(tx, tenant())?.unwrap();
         let member = Some(MemberId::from_uuid(id_of(9)));
         let now = FixedClock::start();
-        tokens::count_live(tx, &found, ids.iter().copied(), member, now)
+        live_tokens::count(tx, &found, ids.iter().copied(), member, now)
     });
-    let live = sent.last().unwrap();
+    let live = sent
+        .iter()
+        .find(|heard| heard.sql.contains("AS asked (client_id)"))
+        .unwrap();
+    // As the function has it while it looks.
+    plans
+        .connection
+        .batch_execute("SET enable_sort = off")
+        .unwrap();
     for plan in plans.explained(&live.sql, &live.types, &live.values) {
         assert!(!plan.contains("Seq Scan on suspensions"), "{plan}");
         assert!(plan.contains("using suspensions_pkey on"), "{plan}");
@@ -241,6 +249,7 @@ fn live_tokens_and_last_uses_are_read_by_the_keys_of_the_clients() {
             !plan.contains("Seq Scan on access_tokens_20250601t1200"),
             "{plan}"
         );
+        assert!(!plan.contains("->  Sort"), "{plan}");
     }
     // Nothing is looked for where no token that lives can be: a week ahead.
     let [_, custom] = plans
@@ -249,6 +258,10 @@ fn live_tokens_and_last_uses_are_read_by_the_keys_of_the_clients() {
         .unwrap();
     assert!(custom.contains("access_tokens_20250602t1200"), "{custom}");
     assert!(!custom.contains("access_tokens_20250603"), "{custom}");
+    plans
+        .connection
+        .batch_execute("SET enable_sort = on")
+        .unwrap();
 
     let sent = plans.heard(|tx| last_uses::of(tx, tenant(), clients));
     let [uses] = sent.as_slice() else {

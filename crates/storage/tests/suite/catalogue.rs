@@ -366,3 +366,24 @@ fn nobody_takes_on_a_role_whose_rights_a_function_lends() {
     );
     assert_eq!(unlike, [""; 0]);
 }
+
+#[test]
+fn a_tenant_writes_nothing_of_a_token_but_that_it_was_removed() {
+    let columns = ask(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'grantor.access_tokens'::regclass AND attnum > 0 \
+           AND has_column_privilege('grantor_tenant', attrelid, attname, 'UPDATE') ORDER BY 1",
+    );
+    assert_eq!(columns, ["revoked_at"]);
+    let rights = ask(
+        "SELECT privilege FROM unnest(ARRAY['INSERT', 'DELETE', 'TRUNCATE']) AS privilege \
+         WHERE has_table_privilege('grantor_tenant', 'grantor.access_tokens', privilege)",
+    );
+    assert_eq!(rights, [""; 0]);
+    // Of what suspends it, it begins a row, and says nothing in it.
+    let columns = ask(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'grantor.tenant_suspensions'::regclass AND attnum > 0 \
+           AND (has_column_privilege('grantor_tenant', attrelid, attname, 'INSERT') \
+             OR has_column_privilege('grantor_tenant', attrelid, attname, 'UPDATE')) ORDER BY 1",
+    );
+    assert_eq!(columns, ["tenant_id"]);
+}

@@ -13,6 +13,7 @@ mod fitness;
 mod followers;
 mod idempotency;
 mod lists;
+mod live_tokens;
 mod log_of_record;
 mod member_lists;
 mod migrations;
