@@ -3,7 +3,6 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Nullable, Uuid as SqlUuid};
 use grantor_domain::ids::{ClientId, MemberId, TenantId, TokenId};
 use grantor_domain::suspension::{Position, Suspension};
 use grantor_domain::token::AccessToken;
