@@ -84,6 +84,12 @@ impl Lane {
         assert_eq!(done.status, 200, "{}", done.body);
     }
 
+    /// Removes all tokens. Those that are got afterwards live.
+    pub(super) fn remove_all(&self, talk: &Talk<'_>) {
+        let done = talk.change("POST", &self.path("/tokens/remove-all"), &Value::Null);
+        assert_eq!(done.status, 204, "{}", done.body);
+    }
+
     /// A new secret in place of the old, which is dead from now on; with it, if that is asked for, all tokens that it
     /// got. Tells the old one, and those tokens.
     pub(super) fn rotate(

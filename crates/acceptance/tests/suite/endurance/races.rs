@@ -29,14 +29,16 @@ const SCOPES: [&str; 2] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Against {
     Disabling,
+    RemovingAll,
     Rotating,
     ShrinkingScopes,
     TighteningAddresses,
 }
 
 impl Against {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::Disabling,
+        Self::RemovingAll,
         Self::Rotating,
         Self::ShrinkingScopes,
         Self::TighteningAddresses,
@@ -119,7 +121,9 @@ impl Race<'_> {
         let before = self.moment();
         let done = talk.change(method, &format!("/clients/{client}{below}"), body);
         let after = self.moment();
-        (before, after, done.expect(200))
+        assert!(matches!(done.status, 200 | 204), "{}", done.body);
+        let told = (done.status == 200).then(|| done.json());
+        (before, after, told.unwrap_or_default())
     }
 
     /// A change and what undoes it; nothing that was asked for in between is issued, and what was had before or
@@ -134,6 +138,23 @@ impl Race<'_> {
         self.until_all_asked_after(over, course);
         assert_active(talk, &self.those(|had| had.answered < from), "before");
         assert_active(talk, &self.those(|had| had.asked > over), "after");
+    }
+
+    fn remove_all(&self, talk: &Talk<'_>, course: &Course) {
+        let (until, from, _) = self.change(talk, "POST", "/tokens/remove-all", &Value::Null);
+        self.until_all_asked_after(from, course);
+        let dead = self.those(|had| had.answered < until);
+        for (number, had) in dead.iter().take(DEAD_LOOKED_AT).enumerate() {
+            let said = at_last(|| talk.active(number % 2, &had.token));
+            assert_eq!(said, Said::No, "survived: {had:?}");
+        }
+        assert_active(talk, &self.those(|had| had.asked > from), "after");
+        // What was asked for meanwhile is dead or alive, and the same everywhere.
+        for had in self.those(|had| had.answered > until && had.asked < from) {
+            let [near, far] = [0, 1].map(|server| at_last(|| talk.active(server, &had.token)));
+            assert_eq!(near, far, "{had:?}");
+        }
+        locked(&self.had).retain(|had| had.asked > from);
     }
 
     fn rotate(&self, talk: &Talk<'_>, course: &Course) {
@@ -260,6 +281,7 @@ fn run(ground: &Ground, clock: &AtomicU64, course: &Course, format: usize, round
                 Against::TighteningAddresses => {
                     race.against(&talk, &own, &patch(&["10.0.0.0/8"]), &patch(&[]));
                 }
+                Against::RemovingAll => race.remove_all(&talk, &own),
                 Against::ShrinkingScopes => race.shrink(&talk, &own, format),
                 Against::Rotating => {
                     race.rotate(&talk, &own);

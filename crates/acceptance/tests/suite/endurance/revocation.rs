@@ -12,6 +12,7 @@ use super::fleet::{Fleet, Setup};
 use super::lane::{FORMATS, Lane};
 use super::report::{Report, rounds};
 use super::talk::{Said, Talk, at_last};
+use crate::outages::site::until;
 
 /// What is done to a client or to a token of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,16 +20,20 @@ pub(super) enum Stroke {
     Revoke,
     RotateWithTokens,
     Disable,
+    RemoveAll,
+    Remove,
     Rotate,
     RevokeSecret,
     Delete,
 }
 
 impl Stroke {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Revoke,
         Self::RotateWithTokens,
         Self::Disable,
+        Self::RemoveAll,
+        Self::Remove,
         Self::Rotate,
         Self::RevokeSecret,
         Self::Delete,
@@ -105,15 +110,43 @@ pub(super) fn assert_alive(talk: &Talk<'_>, token: &str) {
     assert!(said.is_yes(), "a token that nothing ended is refused");
 }
 
+/// Removes one token by its id, which introspection tells.
+fn remove(talk: &Talk<'_>, lane: &Lane, token: &str) {
+    let mut id = None;
+    until("its id", || {
+        let answer = talk.introspect(0, token);
+        let answer = answer.filter(|answer| answer.status == 200);
+        id = answer.map(|answer| answer.text("/jti"));
+        id.is_some()
+    });
+    let id = id.expect("its id");
+    let done = talk.change("DELETE", &lane.path(&format!("/tokens/{id}")), &Value::Null);
+    // Asked once more after a 503 that was none: it is gone all the same.
+    assert!(matches!(done.status, 204 | 404), "{}", done.body);
+}
+
 /// One stroke, and all that must not succeed after it.
 pub(super) fn strike(talk: &Talk<'_>, lane: &Lane, stroke: Stroke, round: usize, tally: &Tally) {
-    let format = FORMATS[round / 6 % 2];
+    let format = FORMATS[round / 8 % 2];
     let token = talk.token_at_last(round % 2, &lane.current(), format);
     assert_alive(talk, &token);
     match stroke {
         Stroke::Revoke => {
             talk.revoke(round / 2 % 2, &lane.current(), &token);
             assert_dead(talk, &token, stroke, tally);
+            lane.bury(token);
+        }
+        Stroke::RemoveAll => {
+            lane.remove_all(talk);
+            assert_dead(talk, &token, stroke, tally);
+            lane.bury(token);
+        }
+        Stroke::Remove => {
+            let others = talk.token_at_last(round % 2, &lane.current(), format);
+            remove(talk, lane, &token);
+            assert_dead(talk, &token, stroke, tally);
+            // token_3: the others live on.
+            assert_alive(talk, &others);
             lane.bury(token);
         }
         Stroke::RotateWithTokens => {

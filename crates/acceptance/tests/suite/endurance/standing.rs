@@ -14,9 +14,10 @@ use super::revocation::{Stroke, Tally, assert_alive, assert_dead};
 use super::talk::{Said, Talk, at_last};
 
 /// The strokes that end a token.
-const ENDING: [Stroke; 4] = [
+const ENDING: [Stroke; 5] = [
     Stroke::RotateWithTokens,
     Stroke::Disable,
+    Stroke::RemoveAll,
     Stroke::Revoke,
     Stroke::Delete,
 ];
@@ -46,7 +47,11 @@ fn strike_from_near(talk: &Talk<'_>, lane: &Lane, stroke: Stroke, token: &str) -
             let (old, others) = lane.replace(talk);
             (Some(old), others)
         }
-        Stroke::Revoke | Stroke::Rotate | Stroke::RevokeSecret => {
+        Stroke::RemoveAll => {
+            lane.remove_all(talk);
+            (None, Vec::new())
+        }
+        Stroke::Revoke | Stroke::Remove | Stroke::Rotate | Stroke::RevokeSecret => {
             talk.revoke(0, &lane.current(), &token);
             (None, Vec::new())
         }
@@ -121,7 +126,7 @@ fn pause_4_a_server_that_stood_still_meanwhile_says_the_truth_when_it_wakes() {
         let talk = Talk::new(ground);
         for round in (0..rounds).take_while(|_| course.goes_on()) {
             let stroke = ENDING[round % ENDING.len()];
-            let token = talk.token_at_last(round / 4 % 2, &lane.current(), FORMATS[round / 8 % 2]);
+            let token = talk.token_at_last(round / 5 % 2, &lane.current(), FORMATS[round / 10 % 2]);
             assert_alive(&talk, &token);
             let held = Held::hold(&fleet);
             let ended = strike_from_near(&talk, &lane, stroke, &token);
@@ -162,7 +167,7 @@ fn pause_4_a_server_that_is_cut_off_from_postgresql_says_503_or_the_truth() {
     let rounds = rounds(200) as usize;
     for round in 0..rounds {
         let stroke = ENDING[round / 2 % ENDING.len()];
-        let token = talk.token_at_last(1, &lane.current(), FORMATS[round / 8 % 2]);
+        let token = talk.token_at_last(1, &lane.current(), FORMATS[round / 10 % 2]);
         assert_alive(&talk, &token);
         let outage = [SocketProxy::cut, SocketProxy::freeze][round % 2];
         outage(&fleet.proxy);
@@ -198,7 +203,7 @@ fn pause_4_a_request_that_is_held_up_on_its_way_is_judged_when_it_arrives() {
     for round in 0..rounds {
         let stroke = ENDING[round % ENDING.len()];
         let before = lane.current();
-        let token = talk.token_at_last(0, &before, FORMATS[round / 4 % 2]);
+        let token = talk.token_at_last(0, &before, FORMATS[round / 5 % 2]);
         assert_alive(&talk, &token);
         proxy.freeze();
         // These are sent before, and arrive after.
@@ -208,7 +213,7 @@ fn pause_4_a_request_that_is_held_up_on_its_way_is_judged_when_it_arrives() {
                 let said = Talk::new(ground).active(FAR, token);
                 tally.not(&said, "a token is active", stroke);
             });
-            let asking = (stroke != Stroke::Revoke).then(|| {
+            let asking = (!matches!(stroke, Stroke::Revoke | Stroke::RemoveAll)).then(|| {
                 scope.spawn(move || {
                     let said = Talk::new(ground).token(FAR, &before, FORMATS[0]);
                     tally.not(&said, "a secret gets a token", stroke);

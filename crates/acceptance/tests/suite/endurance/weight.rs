@@ -78,7 +78,7 @@ fn client_with(
 }
 
 /// The calls that end tokens, and what undoes the first.
-const CALLS: [&str; 4] = ["disable", "enable", "rotate", "delete"];
+const CALLS: [&str; 5] = ["disable", "enable", "tokens/remove-all", "rotate", "delete"];
 
 /// Does one of them; tells how long it took.
 fn call(talk: &Talk<'_>, client: &Credentials, name: &str, call: &str) -> Duration {
@@ -113,7 +113,7 @@ fn pause_3_ending_all_tokens_of_a_client_writes_none_of_them_however_many_there_
     let before = rows(&mut connection);
     assert!(before.count >= i64::from(many));
     for verb in CALLS {
-        if verb == "rotate" {
+        if verb == "tokens/remove-all" {
             // It was enabled again just before.
             assert!(at_last(|| talk.active(0, &token)).is_yes());
         }
@@ -135,7 +135,7 @@ fn pause_3_ending_all_tokens_of_a_client_writes_none_of_them_however_many_there_
 fn measure(talk: &Talk<'_>, connection: &mut PgConnection, many: u32, report: &mut Report) {
     let (laden, _) = client_with(talk, connection, "Laden", many);
     let (bare, _) = client_with(talk, connection, "Bare", 0);
-    for verb in ["disable", "enable", "rotate"] {
+    for verb in ["disable", "enable", "tokens/remove-all", "rotate"] {
         let mut took = [Vec::new(), Vec::new()];
         for _ in 0..MEASURED {
             for ((client, name), took) in [(&laden, "Laden"), (&bare, "Bare")].iter().zip(&mut took)
