@@ -137,10 +137,7 @@ fn in_order<R: Reads, T>(
     tx: &mut R,
     read: impl FnOnce(&mut R) -> Result<T, StorageError>,
 ) -> Result<T, StorageError> {
-    diesel::sql_query(
-        "SELECT set_config('enable_sort', 'off', true), set_config('jit', 'off', true)",
-    )
-    .execute(tx.connection())?;
+    diesel::sql_query("SELECT set_config('enable_sort', 'off', true)").execute(tx.connection())?;
     let found = read(tx)?;
     // Where it failed, the transaction ends and the setting with it.
     diesel::sql_query("SELECT set_config('enable_sort', 'on', true)").execute(tx.connection())?;
