@@ -70,6 +70,7 @@ impl Authority {
         let presented = Zeroizing::new(claim.credentials.client_secret.clone());
         let proof = self.chosen.prove(undecided, presented).await;
         let Some(proof) = proof.map_err(Failure::from)? else {
+            self.note_unproved_by_choice(&claim);
             return Err(AuthenticationFailure::Unproved.into());
         };
         // All is read anew: what was revoked meanwhile opens nothing.
@@ -95,7 +96,15 @@ impl Authority {
             .read(
                 Scope::Tenant(claim.tenant),
                 move |tx: &mut ReadTx<'_>| match authority.authenticate_client(tx, &claim, proof)? {
-                    Reading::Done(who) => work(tx, who).map(Reading::Done),
+                    Reading::Done(who) => {
+                        let id = who.client.id;
+                        let done = work(tx, who).map(Reading::Done);
+                        done.inspect_err(|why| {
+                            authority
+                                .failures
+                                .note_refusal(claim.tenant, id, why, claim.now);
+                        })
+                    }
                     Reading::Undecided(undecided) => Ok(Reading::Undecided(undecided)),
                 },
             )
@@ -160,9 +169,18 @@ impl Authority {
                 return Ok(Reading::Undecided(Undecided { owner, verifiers }));
             }
         }
-        authenticate(client.as_ref(), presented.method, *ip, matched.is_some())?;
+        authenticate(client.as_ref(), presented.method, *ip, matched.is_some()).inspect_err(
+            |why| {
+                let known = client.as_ref().map(|client| client.id);
+                self.failures.note_unproved(tenant.id, known, why, *now);
+            },
+        )?;
         let (client, secret) = client.zip(matched).ok_or(AuthenticationFailure::Unproved)?;
-        check_standing(&tenant, &client)?;
+        check_standing(&tenant, &client)
+            .map_err(Refusal::from)
+            .inspect_err(|why| {
+                self.failures.note_refusal(tenant.id, client.id, why, *now);
+            })?;
         self.uses.note(tenant.id, client.id.uuid(), *now);
         self.uses.note(tenant.id, secret.uuid(), *now);
         Ok(Reading::Done(Authenticated {
@@ -170,5 +188,14 @@ impl Authority {
             tenant,
             client,
         }))
+    }
+
+    /// Counts a wrong guess at secrets that somebody chose: only a client that exists has any.
+    fn note_unproved_by_choice(&self, claim: &Claim) {
+        if let Ok(client) = claim.credentials.client_id.parse() {
+            let why = AuthenticationFailure::Unproved;
+            self.failures
+                .note_unproved(claim.tenant, Some(client), &why, claim.now);
+        }
     }
 }

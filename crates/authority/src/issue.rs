@@ -12,9 +12,10 @@ use grantor_protocol::scope::Scopes;
 use grantor_protocol::token::{ACCESS_TOKEN_TYP, AccessTokenClaims, Audience};
 use grantor_storage::signing_keys::{self, StoredSigningKey};
 use grantor_storage::tokens::{self, RestedOn};
-use grantor_storage::{StorageError, enablements, resource_servers};
+use grantor_storage::{StorageError, client_limits, enablements, resource_servers};
 
 use crate::authenticate::{Authenticated, Claim};
+use crate::limits::Admitted;
 use crate::{Authority, Failure, PresentedCredentials, Refusal};
 
 /// What a client asks for.
@@ -50,6 +51,7 @@ struct Proposal {
     token: String,
     record: AccessToken,
     rested_on: RestedOn,
+    admitted: Admitted,
 }
 
 impl Authority {
@@ -88,7 +90,7 @@ impl Authority {
             ip,
             now,
         };
-        let (who, catalogue, issuance, organizations, published) = self
+        let (who, catalogue, issuance, organizations, published, limits) = self
             .read_for_client(&self.database, claim, move |tx, who| {
                 let catalogue = resource_servers::catalogue(tx, tenant)?;
                 let decision = decide_client_credentials(
@@ -106,9 +108,11 @@ impl Authority {
                 // client_12: its tokens say in which.
                 let organizations = enablements::acting_in(tx, tenant, &who.client)?;
                 let published = signing_keys::published(tx, tenant, now)?;
-                Ok::<_, Refusal>((who, catalogue, issuance, organizations, published))
+                let limits = client_limits::of(tx, tenant, &who.client)?;
+                Ok::<_, Refusal>((who, catalogue, issuance, organizations, published, limits))
             })
             .await?;
+        let admitted = self.admit(&who, &limits, now).await?;
         let rested_on = RestedOn {
             tenants: catalogue.owners().to_vec(),
             subjects: [tenant.uuid(), who.client.id.uuid()]
@@ -138,6 +142,7 @@ impl Authority {
             token,
             record,
             rested_on,
+            admitted,
         })
     }
 
@@ -161,6 +166,7 @@ impl Authority {
             token,
             record,
             rested_on,
+            admitted,
         } = proposal;
         let issued = Issued {
             expires_in: u64::try_from((record.expires_at - record.issued_at).num_seconds())
@@ -173,7 +179,10 @@ impl Authority {
             .database
             .flow(move |tx| tokens::insert(tx, &record, hash, &rested_on).map_err(Refusal::from))
             .await?;
-        Ok(recorded.then_some(issued))
+        Ok(recorded.then(|| {
+            admitted.issued();
+            issued
+        }))
     }
 
     fn record(

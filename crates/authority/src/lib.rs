@@ -12,9 +12,11 @@ mod check;
 mod chosen;
 mod coalesce;
 mod credentials;
+mod failures;
 mod introspect;
 mod introspect_platform_wide;
 mod issue;
+mod limits;
 mod locate;
 mod reseal;
 mod revoke;
@@ -24,6 +26,7 @@ mod uses;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use grantor_domain::authentication::AuthenticationFailure;
 use grantor_keys::{Entropy, KeyError, Keyring, OpenError, SealError, SignError};
 use grantor_protocol::auth_method::TokenEndpointAuthMethod;
@@ -33,12 +36,15 @@ use thiserror::Error;
 
 use caller::CallerReads;
 use chosen::ChosenSecrets;
+use failures::Failures;
+use limits::Limits;
 use uses::Uses;
 
 pub use caller::CallerCheck;
 pub use credentials::{NotRedeemed, PreparedLink, Redeemed, Redemption};
 pub use introspect::Introspected;
 pub use issue::{Issued, TokenRequest};
+pub use limits::TooMany;
 pub use signing::{JWKS_MAX_AGE_SECONDS, Rotated};
 pub use slow_hash::{NotHashed, SlowHash, SlowHashLimits};
 
@@ -52,6 +58,8 @@ pub struct Authority {
     slow_hash: SlowHash,
     chosen: ChosenSecrets,
     uses: Uses,
+    failures: Failures,
+    limits: Limits,
 }
 
 impl Authority {
@@ -68,6 +76,8 @@ impl Authority {
             callers,
             slow_hash: SlowHash::new(one_core),
             uses: Uses::default(),
+            failures: Failures::default(),
+            limits: Limits::default(),
         }
     }
 
@@ -113,6 +123,16 @@ impl Authority {
     pub async fn write_uses(&self) -> Result<(), StorageError> {
         self.uses.write(&self.database).await
     }
+
+    /// Writes how often clients failed since it was last written. What can't be written now is with the next time.
+    pub async fn write_failures(&self, now: DateTime<Utc>) -> Result<(), StorageError> {
+        self.failures.write(&self.database, now).await
+    }
+
+    /// How many attempts at the token server named a client that does not exist, since this one started.
+    pub fn attempts_of_unknown_clients(&self) -> u64 {
+        self.failures.unknown()
+    }
 }
 
 /// What a client presents to prove who it is.
@@ -153,6 +173,9 @@ pub enum Refusal {
         /// What the client is told.
         description: String,
     },
+    /// The client is known and would get a token, if it had not as many as it may (`client_15`).
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
     /// Something of ours failed.
     #[error(transparent)]
     Failed(#[from] Failure),

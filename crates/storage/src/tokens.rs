@@ -240,6 +240,18 @@ const LIVE: &str = "SELECT asked.client_id, \
 /// By how long the clocks of servers that issue tokens may be ahead, at the very most, in seconds.
 const AHEAD: i64 = 3_600;
 
+/// Between which ids the tokens are that have not expired: from the first on, and below the second.
+pub(crate) fn live_range(now: DateTime<Utc>) -> (Uuid, Uuid) {
+    let millis = now.timestamp_millis();
+    let longest = i64::from(AccessTokenLifetime::LONGEST) + AHEAD;
+    // What expires at this very moment has expired.
+    let first = stored::lowest_id(millis.saturating_add(1));
+    (
+        first,
+        stored::lowest_id(millis.saturating_add(longest * 1_000)),
+    )
+}
+
 /// Counts the live tokens of clients, of all members and of one.
 pub fn count_live(
     tx: &mut impl Reads,
@@ -250,10 +262,7 @@ pub fn count_live(
 ) -> Result<HashMap<ClientId, LiveTokens>, StorageError> {
     let clients: Vec<Uuid> = clients.into_iter().map(ClientId::uuid).collect();
     let epoch = installation::epoch(tx)?;
-    // What expires at this very moment has expired.
-    let first = stored::lowest_id(now.timestamp_millis().saturating_add(1));
-    let longest = i64::from(AccessTokenLifetime::LONGEST) + AHEAD;
-    let end = stored::lowest_id(now.timestamp_millis().saturating_add(longest * 1_000));
+    let (first, end) = live_range(now);
     let rows: Vec<CountRow> = diesel::sql_query(LIVE)
         .bind::<SqlUuid, _>(tenant.id.uuid())
         .bind::<Array<SqlUuid>, _>(clients)

@@ -5,7 +5,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
-use grantor_authority::{Failure, Refusal};
+use grantor_authority::{Failure, Refusal, TooMany};
 use grantor_domain::authentication::AuthenticationFailure;
 use grantor_protocol::error::{ErrorCode, OAuthError};
 use grantor_protocol::form::FormError;
@@ -30,6 +30,8 @@ pub fn never_stored(builder: &mut HttpResponseBuilder) -> &mut HttpResponseBuild
 pub enum Oops {
     /// An error of OAuth, with the status that its code has.
     OAuth(OAuthError),
+    /// The client has as many tokens as it may (`client_15`).
+    TooMany(TooMany),
     /// The body is not a form.
     NotAForm,
     /// The body is of another media type than these.
@@ -57,6 +59,11 @@ impl Oops {
                     error.clone(),
                 )
             }
+            // The code of the standard that says: not now, and the same request may succeed later.
+            Self::TooMany(held) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                OAuthError::new(ErrorCode::TemporarilyUnavailable, held.to_string()),
+            ),
             Self::NotAForm => invalid(
                 StatusCode::BAD_REQUEST,
                 "send the parameters in the body with Content-Type application/x-www-form-urlencoded",
@@ -104,6 +111,9 @@ impl ResponseError for Oops {
                     WWW_AUTHENTICATE,
                     "Basic realm=\"grantor\", charset=\"UTF-8\"",
                 ));
+            }
+            (Self::TooMany(held), _) => {
+                builder.insert_header((RETRY_AFTER, held.retry_after_seconds.to_string()));
             }
             (_, ErrorCode::TemporarilyUnavailable) => {
                 builder.insert_header((RETRY_AFTER, "1"));
@@ -168,6 +178,7 @@ impl From<Refusal> for Oops {
             Refusal::Refused { error, description } => {
                 Self::OAuth(OAuthError::new(error, description))
             }
+            Refusal::TooMany(held) => Self::TooMany(held),
             Refusal::Failed(failure) => failure.into(),
         }
     }
