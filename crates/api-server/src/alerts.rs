@@ -49,8 +49,11 @@ async fn round(api: &Api) -> Result<usize, StorageError> {
             if matches!(problem, Problem::Unavailable) {
                 return Err(StorageError::Unavailable(problem.to_string()));
             }
-            // A tenant that is suspended takes no change; and one client must not hold up the others.
-            log::warn!("{} of {}: {problem}", noted.alert.as_str(), noted.client);
+            // A tenant that is suspended takes no change, as it is.
+            if !matches!(problem, Problem::Unauthenticated(_)) {
+                log::warn!("{} of {}: {problem}", noted.alert.as_str(), noted.client);
+            }
+            // One client must not hold up the others.
             alerts::dismiss(database, *noted).await?;
         }
     }

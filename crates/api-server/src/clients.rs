@@ -44,6 +44,7 @@ pub use input::{ClientInput, OwnerContactShape};
 use limits::check_limits;
 pub use shapes::{ClientOutput, CreatedClient, PauseOutput, for_the_log, pauses};
 use shapes::{LIVE, Live};
+pub use usage::MOST_HOURS;
 
 const CLIENTS: &str = "/v1/tenants/{tenant}/clients";
 const CLIENT: &str = "/v1/tenants/{tenant}/clients/{client}";

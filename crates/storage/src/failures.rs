@@ -150,13 +150,12 @@ pub fn by_window(
     for row in rows {
         let from = DateTime::from_timestamp_millis(row.millis)
             .ok_or_else(|| StorageError::corrupt("minute", row.millis.to_string()))?;
-        match windows.last_mut().filter(|window| window.from == from) {
-            Some(window) => add(&mut window.failures, &row.kind, row.failures),
-            None => {
-                let mut failures = Failures::default();
-                add(&mut failures, &row.kind, row.failures);
-                windows.push(Window { from, failures });
-            }
+        if windows.last().is_none_or(|window| window.from != from) {
+            let failures = Failures::default();
+            windows.push(Window { from, failures });
+        }
+        if let Some(window) = windows.last_mut() {
+            add(&mut window.failures, &row.kind, row.failures);
         }
     }
     Ok(windows)

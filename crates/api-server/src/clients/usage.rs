@@ -37,7 +37,7 @@ const QUERY: &[QueryParameter] = &[
     },
 ];
 /// As far back as failures are kept.
-const MOST_HOURS: i64 = 31 * 24;
+pub const MOST_HOURS: i64 = 31 * 24;
 const MOST_HOURS_BY_THE_MINUTE: i64 = 24;
 
 /// How often attempts failed in one way.
@@ -175,10 +175,14 @@ impl Asked {
                 hours,
                 window_seconds,
             }),
-            _ => Err(Problem::parameter(
-                "hours",
-                format!("must be a number from 1 to {most}"),
-            )),
+            Ok(hours) if (1..=MOST_HOURS).contains(&hours) => {
+                let detail = format!("must be at most {most} where `window` is `minute`");
+                Err(Problem::parameter("hours", detail))
+            }
+            _ => {
+                let detail = format!("must be a number from 1 to {MOST_HOURS}");
+                Err(Problem::parameter("hours", detail))
+            }
         }
     }
 
