@@ -103,7 +103,7 @@ fn told(tx: &mut ChangeTx<'_>, noted: &Noted, outbox: &Outbox) -> Result<Option<
             outbox.post(tx, tenant, &letter)?;
             (
                 Action::ClientSustainedErrors,
-                with_contact(&client, &rule, particulars),
+                with_contact(&client, rule, particulars),
             )
         }
         Alert::LimitReached => {
@@ -133,7 +133,7 @@ fn particulars(alert: Alert, failures: &Failures, since: DateTime<Utc>) -> Map<S
 /// The same with the rule that was broken and the owner contact, whom an erasure takes out again.
 fn with_contact(
     client: &Client,
-    rule: &SustainedErrors,
+    rule: SustainedErrors,
     mut particulars: Map<String, Value>,
 ) -> Value {
     particulars.insert("threshold".to_owned(), rule.threshold.get().into());
