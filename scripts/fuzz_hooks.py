@@ -71,6 +71,7 @@ OF_EACH_OTHER = (
     "and only PKCE protects its codes",
     "can only be set with the grant `refresh_token`",
     "is for disabling alone",
+    "where `window` is `minute`",
 )
 # What is valid by who somebody is and what is there, which only the tenant's own things tell: what is at fault is an id
 # that looks like one.
@@ -92,6 +93,7 @@ OF_THINGS = (
     "must lie within the next ten years",
     "is disabled; enable the member first",
     "is the root organization",
+    "which is what the operators allow",
     "lies too deep",
     "must be an active member who lives in the root organization",
     "must be an organization over which you hold",

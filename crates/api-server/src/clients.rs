@@ -7,11 +7,13 @@ mod create;
 mod enablements;
 mod endpoints;
 mod input;
+mod limits;
 mod list;
 pub mod prepared;
 mod profiles;
 mod service_roles;
 mod shapes;
+mod usage;
 
 use std::collections::HashMap;
 
@@ -39,8 +41,10 @@ pub use conveyed::check_may_act_as;
 use conveyed::opens;
 pub(crate) use create::check_owner;
 pub use input::{ClientInput, OwnerContactShape};
+use limits::check_limits;
 pub use shapes::{ClientOutput, CreatedClient, PauseOutput, TokenCount, for_the_log, pauses};
 use shapes::{LIVE, Live};
+pub use usage::MOST_HOURS;
 
 const CLIENTS: &str = "/v1/tenants/{tenant}/clients";
 const CLIENT: &str = "/v1/tenants/{tenant}/clients/{client}";
@@ -112,6 +116,7 @@ pub fn operations() -> Vec<Operation> {
     operations.extend(profiles::operations());
     operations.extend(endpoints::operations());
     operations.extend(change_type::operations());
+    operations.extend(usage::operations());
     operations.extend(enablements::operations());
     operations.extend(service_roles::operations());
     operations.extend(bulk::operations());
@@ -255,6 +260,7 @@ async fn set(
             .allowed_scopes
             .difference(&client.settings.allowed_scopes);
         check_scopes(tx, acting, client.organization, &new, &asked)?;
+        check_limits(tx, acting, &client.settings.limits, &settings.limits)?;
         if opens(&client.settings, &settings) {
             check_may_act_as(tx, acting, id, &settings)?;
         }

@@ -5,6 +5,7 @@
 //! headers and body are parsed into types that can't hold a bad value, and its handler decides within one
 //! transaction ([`call`]). Whatever goes wrong ends in a [`problem::Problem`], in one place.
 
+pub mod alerts;
 pub mod answer;
 pub mod audit_events;
 pub mod bootstrap;

@@ -380,7 +380,10 @@ impl From<Refusal> for Problem {
             Refusal::NoSuchTenant => Self::NotFound,
             Refusal::Failed(failure) => failure.into(),
             // These come from the token endpoints alone.
-            Refusal::Unauthenticated(_) | Refusal::TooMany { .. } | Refusal::Refused { .. } => {
+            Refusal::Unauthenticated(_)
+            | Refusal::Unconfirmed { .. }
+            | Refusal::Refused { .. }
+            | Refusal::TooMany(_) => {
                 log_failure(&refusal);
                 Self::Internal
             }

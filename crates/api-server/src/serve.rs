@@ -12,6 +12,7 @@ use grantor_server_kit::{
 };
 use grantor_storage::StorageError;
 
+use crate::alerts::raise_alerts;
 use crate::outbox::{Mailing, send_mails};
 use crate::problem::Problem;
 use crate::tenants::purge::purge_deleted;
@@ -84,6 +85,8 @@ pub fn serve<S: Future<Output = ()>>(
     let waking = changes::follow(database, watch.clone());
     let mailing = send_mails(api.clone(), own.mailing);
     let purging = purge_deleted(api.clone());
+    let alerting = raise_alerts(api.clone());
+    let foundation = foundation.clone();
     let serving = grantor_server_kit::run(
         options,
         move |config| {
@@ -99,10 +102,11 @@ pub fn serve<S: Future<Output = ()>>(
     // Boxed: what it holds is too large to be handed about.
     Ok(Box::pin(async move {
         tokio::select! {
-            served = serving => served,
+            served = foundation.writing_uses(serving) => served,
             () = waking => Ok(()),
             () = mailing => Ok(()),
             () = purging => Ok(()),
+            () = alerting => Ok(()),
         }
     }))
 }

@@ -8,7 +8,7 @@ use grantor_domain::permission::Permission;
 use grantor_storage::settings::StoredSettings;
 use grantor_storage::{Change, Reads, StorageError, quotas, settings, tenants};
 
-use self::shapes::{SettingsInput, SettingsOutput, for_the_log};
+use self::shapes::{SettingsInput, SettingsOutput, beyond, for_the_log};
 use crate::answer::Answer;
 use crate::call::{Acting, Call, Stop};
 use crate::operation::{Operation, Success, Tag};
@@ -124,6 +124,11 @@ async fn set(
         if after.credential_page != before.credential_page {
             check_may_send_members_elsewhere(tx, acting)?;
         }
+        let bounds = quotas::find(tx, tenant)?.client_limits;
+        after
+            .client_limits
+            .check(&before.client_limits, &bounds)
+            .map_err(beyond)?;
         settings::update(tx, tenant, &after, stored.revision)?;
         let event = Event::new(tenant, Action::SettingsUpdated, Target::Tenant(tenant))
             .before(for_the_log(before))

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use grantor_domain::permission::Permission;
-use grantor_domain::{client, client_secret, member, ownership, resource_server, tenant};
+use grantor_domain::{
+    client, client_secret, failure, limits, member, ownership, resource_server, tenant,
+};
 use grantor_protocol::{auth_method, grant_type};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -41,6 +43,36 @@ macro_rules! words {
 }
 
 words! {
+    /// Where a limit comes from.
+    LimitSource {
+        /// It is the client's own.
+        Client = "client",
+        /// It is the tenant's, for every client without one of its own.
+        Tenant = "tenant",
+        /// Operators allow no more, whatever else is set.
+        Operator = "operator",
+    }
+    /// Why an attempt of a client failed.
+    FailureKind {
+        /// By a secret that is not one of its own.
+        BadSecret = "bad_secret",
+        /// From an address that is not one of its `allowed_ips`.
+        RefusedIp = "refused_ip",
+        /// By another method than its `token_endpoint_auth_method`.
+        WrongMethod = "wrong_method",
+        /// While it was disabled, or its tenant suspended.
+        Disabled = "disabled",
+        /// With a grant that it may not use, or that is not good.
+        BadGrant = "bad_grant",
+        /// For a scope that it may not have.
+        RefusedScope = "refused_scope",
+        /// With something else that was wrong.
+        BadRequest = "bad_request",
+        /// Faster than it may get tokens.
+        RateLimit = "rate_limit",
+        /// With as many live tokens as it may have.
+        LiveTokenLimit = "live_token_limit",
+    }
     /// What to do when one of many fails.
     OnFailure {
         /// Go on with the next.
@@ -259,6 +291,10 @@ from_domain! {
     ClientStatus from client::ClientStatus { Active, Disabled }
     ClientType from client::ClientType { Confidential, Public }
     ClientProfile from client::ClientProfile { Web, Spa, Native, Service }
+    LimitSource from limits::SetBy { Client, Tenant, Operator }
+    FailureKind from failure::FailureKind {
+        BadSecret, RefusedIp, WrongMethod, Disabled, BadGrant, RefusedScope, BadRequest, RateLimit, LiveTokenLimit,
+    }
     SecretOrigin from client_secret::SecretOrigin { Generated, Chosen }
     SecretState from client_secret::SecretState { Live, Expired, Revoked }
     DueWhy from ownership::DueWhy { Exposed, Precaution }

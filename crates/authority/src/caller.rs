@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use grantor_domain::access::Caller;
+use grantor_domain::failure::FailureKind;
 use grantor_storage::callers::{self, CallerRecord, TokenKey};
 use grantor_storage::{Database, StorageError};
 
@@ -57,7 +58,11 @@ impl Authority {
             match Caller::identify(&recorded.token, &scopes, *home, roles) {
                 None => CallerCheck::OtherAudience,
                 Some(caller) if allowed_ips.admits(ip) => CallerCheck::Good(caller),
-                Some(caller) => CallerCheck::OtherAddress(caller),
+                Some(caller) => {
+                    let kind = FailureKind::RefusedIp;
+                    self.failures.note(caller.tenant, caller.client, kind, now);
+                    CallerCheck::OtherAddress(caller)
+                }
             },
         )
     }

@@ -38,7 +38,7 @@ impl Authority {
         let taken = self
             .confirmations
             .take(claim.ip, tenant, &claim.credentials.client_id)
-            .map_err(|spent| Refusal::TooMany {
+            .map_err(|spent| Refusal::Unconfirmed {
                 retry_after: spent.retry_after,
             })?;
         let basis = if basis.is_fresh {
@@ -69,10 +69,28 @@ impl Authority {
             }
             decided => decided,
         };
-        match attempt {
-            Attempt::Yes(known, decided) => Ok((known, decided)),
-            Attempt::No(refusal) => Err(refusal),
-            Attempt::Undecided(_) => Err(AuthenticationFailure::Unproved.into()),
+        let refusal = match attempt {
+            Attempt::Yes(known, decided) => return Ok((known, decided)),
+            Attempt::No(refusal) => refusal,
+            Attempt::Undecided(_) => AuthenticationFailure::Unproved.into(),
+        };
+        self.note_no(basis, claim, &refusal);
+        Err(refusal)
+    }
+
+    /// Counts what was refused (`client_10`).
+    fn note_no(&self, basis: &Basis, claim: &Claim, refusal: &Refusal) {
+        let known = basis.client.as_ref().map(|known| known.client.id);
+        match (refusal, known) {
+            (Refusal::Unauthenticated(why), known) => {
+                self.failures
+                    .note_unproved(claim.tenant, known, why, claim.now);
+            }
+            (refusal, Some(client)) => {
+                self.failures
+                    .note_refusal(claim.tenant, client, refusal, claim.now);
+            }
+            (_, None) => {}
         }
     }
 

@@ -72,6 +72,7 @@ impl Authority {
                     issuance(known, scopes.as_ref())
                 })
                 .await?;
+            let admitted = self.admit(&known, now).await?;
             let record = self.record(&known, &issuance, ip, user_agent.clone(), now)?;
             let token = match issuance.shape {
                 TokenShape::Signed(algorithm) => {
@@ -107,6 +108,7 @@ impl Authority {
                 token: record,
             };
             if self.writer.write(proposed).await? == Outcome::OnRecord {
+                admitted.issued();
                 return Ok(issued);
             }
         }

@@ -15,9 +15,11 @@ mod coalesce;
 mod credentials;
 mod decided;
 mod directory;
+mod failures;
 mod introspect;
 mod introspect_platform_wide;
 mod issue;
+mod limits;
 mod locate;
 mod reseal;
 mod revoke;
@@ -29,6 +31,7 @@ mod writer;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use grantor_domain::authentication::AuthenticationFailure;
 use grantor_keys::{Entropy, KeyError, Keyring, OpenError, SealError, SignError};
 use grantor_protocol::auth_method::TokenEndpointAuthMethod;
@@ -40,6 +43,8 @@ use allowance::Confirmations;
 use caller::CallerReads;
 use chosen::ChosenSecrets;
 use directory::Directory;
+use failures::Failures;
+use limits::Limits;
 use token_reads::TokenReads;
 use uses::Uses;
 use writer::TokenWriter;
@@ -48,6 +53,7 @@ pub use caller::CallerCheck;
 pub use credentials::{NotRedeemed, PreparedLink, Redeemed, Redemption};
 pub use introspect::Introspected;
 pub use issue::{Issued, TokenRequest};
+pub use limits::TooMany;
 pub use signing::{JWKS_MAX_AGE_SECONDS, Rotated};
 pub use slow_hash::{NotHashed, SlowHash, SlowHashLimits};
 
@@ -68,6 +74,8 @@ pub struct Authority {
     slow_hash: SlowHash,
     chosen: ChosenSecrets,
     uses: Uses,
+    failures: Failures,
+    limits: Limits,
 }
 
 impl Authority {
@@ -89,6 +97,8 @@ impl Authority {
             callers,
             slow_hash: SlowHash::new(one_core),
             uses: Uses::default(),
+            failures: Failures::default(),
+            limits: Limits::default(),
         }
     }
 
@@ -151,6 +161,16 @@ impl Authority {
     pub async fn write_uses(&self) -> Result<(), StorageError> {
         self.uses.write(&self.database).await
     }
+
+    /// Writes how often clients failed since it was last written. What can't be written now is with the next time.
+    pub async fn write_failures(&self, now: DateTime<Utc>) -> Result<(), StorageError> {
+        self.failures.write(&self.database, now).await
+    }
+
+    /// How many attempts at the token server named a client that does not exist, since this one started.
+    pub fn attempts_of_unknown_clients(&self) -> u64 {
+        self.failures.unknown()
+    }
 }
 
 /// What a client presents to prove who it is.
@@ -183,9 +203,9 @@ pub enum Refusal {
     /// The client did not prove who it is.
     #[error(transparent)]
     Unauthenticated(#[from] AuthenticationFailure),
-    /// There may be an answer later: what was asked for of late was too much.
-    #[error("too much was asked for; try again in {} ms", retry_after.as_millis())]
-    TooMany {
+    /// The answer would be a no, and so many of these were asked for of late that it isn't confirmed.
+    #[error("too much was asked for that failed; try again in {} ms", retry_after.as_millis())]
+    Unconfirmed {
         /// When to try again.
         retry_after: std::time::Duration,
     },
@@ -197,6 +217,9 @@ pub enum Refusal {
         /// What the client is told.
         description: String,
     },
+    /// The client is known and would get a token, if it had not as many as it may (`client_15`).
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
     /// Something of ours failed.
     #[error(transparent)]
     Failed(#[from] Failure),
@@ -266,7 +289,7 @@ impl Authority {
     pub async fn tenant(
         &self,
         id: grantor_domain::ids::TenantId,
-        now: chrono::DateTime<chrono::Utc>,
+        now: DateTime<Utc>,
     ) -> Result<grantor_domain::tenant::Tenant, Refusal> {
         let (_, entry) = self.directory.tenant(id, now).await?;
         let entry = entry.ok_or(Refusal::NoSuchTenant)?;

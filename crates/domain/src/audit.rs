@@ -256,6 +256,10 @@ actions! {
     EnablementAdded = "client.enablement_added";
     /// A client is enabled in an organization no more.
     EnablementRemoved = "client.enablement_removed";
+    /// A client failed again and again within a while.
+    ClientSustainedErrors = "client.sustained_errors";
+    /// A client was held by its issue rate or by its number of live tokens.
+    ClientLimitReached = "client.limit_reached";
     /// A client was deleted for good.
     ClientDeleted = "client.deleted";
     /// A secret was made beside those that a client has.

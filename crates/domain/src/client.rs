@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::ids::{ClientId, MemberId, OrganizationId};
 use crate::ip_rule::IpRules;
 use crate::lifetime::{AccessTokenLifetime, RefreshTokenLifetime};
+use crate::limits::Limits;
 use crate::permission::Permission;
 use crate::redirect_uri::RedirectUri;
 use crate::resource_server::Catalogue;
@@ -124,6 +125,8 @@ pub struct ClientSettings {
     pub access_token_lifetime: AccessTokenLifetime,
     /// How long its refresh tokens live, if it may ask for any.
     pub refresh_token_lifetime: Option<RefreshTokenLifetime>,
+    /// How fast it may get tokens and how many may live, where that is not as for any other client (`client_15`).
+    pub limits: Limits,
     /// Whom to write to about it.
     pub owner_contact: OwnerContact,
 }
@@ -295,6 +298,7 @@ pub(crate) mod tests {
                 allowed_ips: IpRules::default(),
                 access_token_lifetime: AccessTokenLifetime::DEFAULT,
                 refresh_token_lifetime: None,
+                limits: Limits::default(),
                 owner_contact: OwnerContact {
                     name: None,
                     email: EmailAddress::parse("ops@acme.example").unwrap(),

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::limits::Limits;
+
 macro_rules! counted {
     ($($(#[doc = $doc:literal])* $name:ident = $word:literal, $people:literal, $default:literal of $highest:literal;)*) => {
         /// What is counted.
@@ -86,6 +88,8 @@ pub struct Quotas {
     clients: Option<i64>,
     resource_servers: Option<i64>,
     roles: Option<i64>,
+    /// How much a single client may be given (`client_15`).
+    pub client_limits: Limits,
 }
 
 impl Quotas {

@@ -5,9 +5,11 @@
 
 use std::fmt;
 
+use chrono::TimeDelta;
 use thiserror::Error;
 
 use crate::lifetime::AccessTokenLifetime;
+use crate::limits::Limits;
 use crate::text::{EmailAddress, PersonName};
 use crate::web_address::{WebAddress, WebAddressError, check_spelling, safe_url};
 
@@ -28,6 +30,26 @@ pub struct TenantSettings {
     pub support_contact: Option<SupportContact>,
     /// Whether administrators may choose a client's secret themselves (`secret_4`).
     pub chosen_secrets: ChosenSecrets,
+    /// From how many failures of a client on its contact is told (`client_10`).
+    pub sustained_errors: SustainedErrors,
+    /// The limits of every client without limits of its own (`client_15`).
+    pub client_limits: Limits,
+}
+
+/// When the failures of a client are so many that its contact is told (`client_10`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SustainedErrors {
+    /// From how many on.
+    pub threshold: FailureThreshold,
+    /// Within what time; and no second time within that time again.
+    pub window: FailureWindow,
+}
+
+impl SustainedErrors {
+    /// The time within which they are summed up.
+    pub fn window(&self) -> TimeDelta {
+        TimeDelta::seconds(self.window.get().into())
+    }
 }
 
 /// Whether administrators may choose a client's secret themselves.
@@ -119,6 +141,10 @@ bounded! {
     PasswordResetLifetime: 5 * MINUTE, DAY, HOUR, "seconds";
     /// How many characters a password has at least.
     PasswordMinLength: 8, 64, 12, "characters";
+    /// From how many failures on a client's contact is told.
+    FailureThreshold: 1, 100_000, 50, "failures";
+    /// Within what time, in seconds: five minutes to a day. They are counted by the minute.
+    FailureWindow: 5 * MINUTE, DAY, 15 * MINUTE, "seconds";
 }
 
 /// The address of a tenant's own page on which members set a password. A link's token is put behind it
@@ -211,6 +237,9 @@ mod tests {
         assert_eq!(settings.credential_page, None);
         assert_eq!(settings.support_contact, None);
         assert_eq!(settings.chosen_secrets, ChosenSecrets::Allowed);
+        assert_eq!(settings.sustained_errors.threshold.get(), 50);
+        assert_eq!(settings.sustained_errors.window().num_minutes(), 15);
+        assert_eq!(settings.client_limits, Limits::default());
     }
 
     #[test]
@@ -237,6 +266,10 @@ mod tests {
         check(|n| PasswordResetLifetime::parse(n).map(number), 300, 86_400);
         let number = PasswordMinLength::get;
         check(|n| PasswordMinLength::parse(n).map(number), 8, 64);
+        let number = FailureThreshold::get;
+        check(|n| FailureThreshold::parse(n).map(number), 1, 100_000);
+        let number = FailureWindow::get;
+        check(|n| FailureWindow::parse(n).map(number), 300, 86_400);
     }
 
     #[test]

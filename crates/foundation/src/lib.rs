@@ -25,7 +25,7 @@ use thiserror::Error;
 
 /// Farther than this the clocks of a server and of PostgreSQL must not be apart.
 const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(2);
-/// How often it is written when clients and their secrets were used.
+/// How often it is written when clients and their secrets were used, and how often they failed.
 const WRITING_INTERVAL: Duration = Duration::from_secs(2);
 /// How often partitions are made ahead and dropped behind.
 const KEEPING_INTERVAL: Duration = Duration::from_secs(60);
@@ -193,8 +193,8 @@ impl Foundation {
         });
     }
 
-    /// Writes when clients and their secrets were used, again and again while something is served, and once more when
-    /// that has ended.
+    /// Writes when clients and their secrets were used and how often they failed, again and again while something is
+    /// served, and once more when that has ended.
     pub async fn writing_uses<T>(&self, serving: impl Future<Output = T>) -> T {
         let served = tokio::select! {
             served = serving => served,
@@ -222,6 +222,10 @@ impl Foundation {
     async fn write_uses(&self) {
         if let Err(error) = self.authority.write_uses().await {
             log::warn!("when clients were last used could not be written: {error}");
+        }
+        let now = self.clock.now();
+        if let Err(error) = self.authority.write_failures(now).await {
+            log::warn!("how often clients failed could not be written: {error}");
         }
     }
 

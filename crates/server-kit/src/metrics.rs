@@ -6,7 +6,11 @@
 use std::time::Duration;
 
 use actix_web::http::Method;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
+};
 
 /// The route label of a request that matched no route.
 pub const UNMATCHED: &str = "unmatched";
@@ -68,6 +72,25 @@ impl Metrics {
         &self.registry
     }
 
+    /// Tells a number that somebody else counts, and that only grows. The name is a constant; one that is no name or is
+    /// taken is not told.
+    pub fn tell(
+        &self,
+        name: &'static str,
+        about: &'static str,
+        number: impl Fn() -> u64 + Send + Sync + 'static,
+    ) {
+        let told = IntCounter::new(name, about).and_then(|counter| {
+            self.registry.register(Box::new(Told {
+                counter,
+                number: Box::new(number),
+            }))
+        });
+        if let Err(error) = told {
+            log::error!("{name} cannot be told: {error}");
+        }
+    }
+
     /// Counts one request. `route` is the route's pattern, [`UNMATCHED`] or [`UNFINISHED`], and never the path.
     pub fn count_request(
         &self,
@@ -95,6 +118,26 @@ impl Metrics {
                 String::new()
             }
         }
+    }
+}
+
+/// A number that is asked for when the metrics are.
+struct Told {
+    /// Describes it, and counts up to it.
+    counter: IntCounter,
+    number: Box<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl Collector for Told {
+    fn desc(&self) -> Vec<&Desc> {
+        self.counter.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let number = (self.number)();
+        self.counter
+            .inc_by(number.saturating_sub(self.counter.get()));
+        self.counter.collect()
     }
 }
 
@@ -163,5 +206,21 @@ mod tests {
         metrics.registry().register(counter()).unwrap();
         assert!(metrics.registry().register(counter()).is_err());
         assert!(metrics.render().contains("grantor_tokens_total 0"));
+    }
+
+    #[test]
+    fn what_somebody_else_counts_is_told_as_it_is_then() {
+        let metrics = Metrics::new();
+        let number = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(3));
+        let counted = number.clone();
+        metrics.tell("grantor_things_total", "Things.", move || {
+            counted.load(std::sync::atomic::Ordering::Relaxed)
+        });
+        assert!(metrics.render().contains("\ngrantor_things_total 3\n"));
+        number.store(5, std::sync::atomic::Ordering::Relaxed);
+        assert!(metrics.render().contains("\ngrantor_things_total 5\n"));
+        // A name that is taken is told as before.
+        metrics.tell("grantor_things_total", "Things.", || 9);
+        assert!(metrics.render().contains("\ngrantor_things_total 5\n"));
     }
 }

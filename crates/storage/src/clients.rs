@@ -11,6 +11,7 @@ use grantor_domain::client::{
 use grantor_domain::ids::{ClientId, MemberId, OrganizationId, TenantId};
 use grantor_domain::ip_rule::{IpRule, IpRules};
 use grantor_domain::lifetime::{AccessTokenLifetime, RefreshTokenLifetime};
+use grantor_domain::limits::Limited;
 use grantor_domain::redirect_uri::RedirectUri;
 use grantor_domain::text::{ClientName, Description, EmailAddress, PersonName};
 use grantor_domain::web_address::WebAddress;
@@ -18,6 +19,7 @@ use grantor_protocol::auth_method::TokenEndpointAuthMethod;
 use grantor_protocol::grant_type::GrantType;
 use uuid::Uuid;
 
+use crate::alerts;
 use crate::error::StorageError;
 use crate::last_uses;
 use crate::ownership;
@@ -49,6 +51,8 @@ pub(crate) struct ClientRow {
     allowed_ips: Vec<String>,
     access_token_seconds: i32,
     refresh_token_seconds: Option<i32>,
+    tokens_per_minute: Option<i32>,
+    max_live_tokens: Option<i32>,
     owner_name: Option<String>,
     owner_email: String,
     revision: i64,
@@ -130,6 +134,7 @@ impl ClientRow {
                 .refresh_token_seconds
                 .map(|stored| seconds(stored, RefreshTokenLifetime::from_seconds))
                 .transpose()?,
+            limits: stored::limits(self.tokens_per_minute, self.max_live_tokens)?,
             owner_contact: OwnerContact {
                 name: self.owner_name.as_deref().map(name).transpose()?,
                 email: stored::parsed("owner's address", &self.owner_email, EmailAddress::parse)?,
@@ -158,6 +163,8 @@ struct SettingsColumns<'s> {
     allowed_ips: Vec<String>,
     access_token_seconds: i32,
     refresh_token_seconds: Option<i32>,
+    tokens_per_minute: Option<i32>,
+    max_live_tokens: Option<i32>,
     owner_name: Option<String>,
     owner_email: &'s str,
 }
@@ -194,6 +201,8 @@ impl<'s> SettingsColumns<'s> {
                 .refresh_token_lifetime
                 .map(|lifetime| column(lifetime.seconds()))
                 .transpose()?,
+            tokens_per_minute: stored::limit_column(&settings.limits, Limited::TokensPerMinute)?,
+            max_live_tokens: stored::limit_column(&settings.limits, Limited::LiveTokens)?,
             owner_name: contact.name.as_ref().map(ToString::to_string),
             owner_email: contact.email.as_str(),
         })
@@ -410,6 +419,7 @@ pub fn delete(tx: &mut ChangeTx<'_>, tenant: TenantId, id: ClientId) -> Result<(
         tx.touching(tenant, Subject::ResourceServer(server))?;
     }
     last_uses::forget(tx, tenant, id)?;
+    alerts::forget(tx, tenant, id)?;
     diesel::delete(clients::table.find((tenant.uuid(), id.uuid())))
         .execute(tx.touching(tenant, Subject::Client(id))?)?;
     Ok(())

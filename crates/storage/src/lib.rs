@@ -12,10 +12,12 @@
 //! Deadlines are the caller's: a call returns in time although PostgreSQL doesn't, and what comes too late
 //! is rolled back.
 
+pub mod alerts;
 pub mod audit_events;
 pub mod authenticators;
 pub mod callers;
 pub mod changes;
+pub mod client_limits;
 pub mod client_search;
 pub mod client_secrets;
 pub mod clients;
@@ -25,6 +27,7 @@ pub mod deliveries;
 pub mod enablements;
 pub mod error;
 mod event_ids;
+pub mod failures;
 pub mod feed_since;
 pub mod idempotency;
 pub mod installation;

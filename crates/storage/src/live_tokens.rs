@@ -122,7 +122,7 @@ const AHEAD: i64 = 3_600;
 
 /// The ids of what has not expired: from the first on, before the second. No token expires later, so what partitions are
 /// beyond need not be looked into.
-fn unexpired(now: DateTime<Utc>) -> (Uuid, Uuid) {
+pub(crate) fn unexpired(now: DateTime<Utc>) -> (Uuid, Uuid) {
     let longest = i64::from(AccessTokenLifetime::LONGEST) + AHEAD;
     // What expires at this very moment has expired.
     let first = now.timestamp_millis().saturating_add(1);

@@ -32,6 +32,7 @@ const PURGED: &[&str] = &[
     "roles",
     "rotation_marks",
     "last_uses",
+    "client_alerts",
     "resource_servers",
     "resource_server_keys",
     "signing_keys",

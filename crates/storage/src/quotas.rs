@@ -5,11 +5,13 @@
 
 use diesel::prelude::*;
 use grantor_domain::ids::TenantId;
+use grantor_domain::limits::Limited;
 use grantor_domain::quota::{Counted, QuotaReached, Quotas, Usage};
 use thiserror::Error;
 
 use crate::error::StorageError;
 use crate::schema::{tenant_quotas, tenant_usage};
+use crate::stored;
 use crate::transaction::{ChangeTx, Connected as _, Reads, Subject};
 
 /// Why something can't be made.
@@ -31,6 +33,8 @@ struct QuotaRow {
     clients: Option<i32>,
     resource_servers: Option<i32>,
     roles: Option<i32>,
+    client_tokens_per_minute: Option<i32>,
+    client_max_live_tokens: Option<i32>,
 }
 
 /// How many of each kind a tenant may have.
@@ -42,6 +46,8 @@ pub fn find(tx: &mut impl Reads, tenant: TenantId) -> Result<Quotas, StorageErro
         .optional()?;
     let mut quotas = Quotas::default();
     if let Some(row) = row {
+        quotas.client_limits =
+            stored::limits(row.client_tokens_per_minute, row.client_max_live_tokens)?;
         for (counted, limit) in [
             (Counted::Organizations, row.organizations),
             (Counted::Members, row.members),
@@ -67,12 +73,15 @@ pub fn update(
         let limit = quotas.decided(counted).map(i32::try_from).transpose();
         limit.map_err(|_| StorageError::corrupt("quota", format!("{counted:?}")))
     };
+    let limit = |limited| stored::limit_column(&quotas.client_limits, limited);
     let row = (
         tenant_quotas::organizations.eq(column(Counted::Organizations)?),
         tenant_quotas::members.eq(column(Counted::Members)?),
         tenant_quotas::clients.eq(column(Counted::Clients)?),
         tenant_quotas::resource_servers.eq(column(Counted::ResourceServers)?),
         tenant_quotas::roles.eq(column(Counted::Roles)?),
+        tenant_quotas::client_tokens_per_minute.eq(limit(Limited::TokensPerMinute)?),
+        tenant_quotas::client_max_live_tokens.eq(limit(Limited::LiveTokens)?),
     );
     diesel::insert_into(tenant_quotas::table)
         .values((tenant_quotas::tenant_id.eq(tenant.uuid()), row))

@@ -88,11 +88,31 @@ diesel::table! {
 }
 
 diesel::table! {
+    client_alerts (tenant_id, client_id, kind) {
+        tenant_id -> Uuid,
+        client_id -> Uuid,
+        kind -> Text,
+        noted_at -> Nullable<Timestamptz>,
+        raised_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     client_enablements (tenant_id, client_id, organization_id) {
         tenant_id -> Uuid,
         client_id -> Uuid,
         organization_id -> Uuid,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    client_failures (tenant_id, client_id, id, kind) {
+        tenant_id -> Uuid,
+        client_id -> Uuid,
+        id -> Uuid,
+        kind -> Text,
+        failures -> Int8,
     }
 }
 
@@ -154,6 +174,8 @@ diesel::table! {
         allowed_ips -> Array<Text>,
         owner_id -> Nullable<Uuid>,
         status -> Text,
+        tokens_per_minute -> Nullable<Int4>,
+        max_live_tokens -> Nullable<Int4>,
     }
 }
 
@@ -376,6 +398,8 @@ diesel::table! {
         clients -> Nullable<Int4>,
         resource_servers -> Nullable<Int4>,
         roles -> Nullable<Int4>,
+        client_tokens_per_minute -> Nullable<Int4>,
+        client_max_live_tokens -> Nullable<Int4>,
     }
 }
 
@@ -392,6 +416,10 @@ diesel::table! {
         revision -> Int8,
         updated_at -> Timestamptz,
         allow_chosen_secrets -> Bool,
+        sustained_errors_threshold -> Int4,
+        sustained_errors_window_seconds -> Int4,
+        default_tokens_per_minute -> Nullable<Int4>,
+        default_max_live_tokens -> Nullable<Int4>,
     }
 }
 
@@ -434,7 +462,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     authenticators,
     change_feed,
     changes,
+    client_alerts,
     client_enablements,
+    client_failures,
     client_secrets,
     client_words,
     clients,

@@ -4,9 +4,11 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use grantor_domain::ids::TenantId;
 use grantor_domain::lifetime::AccessTokenLifetime;
+use grantor_domain::limits::Limited;
 use grantor_domain::settings::{
-    ChosenSecrets, CredentialPage, DefaultAccessTokenLifetime, InvitationLifetime,
-    PasswordMinLength, PasswordResetLifetime, SupportContact, TenantSettings,
+    ChosenSecrets, CredentialPage, DefaultAccessTokenLifetime, FailureThreshold, FailureWindow,
+    InvitationLifetime, PasswordMinLength, PasswordResetLifetime, SupportContact, SustainedErrors,
+    TenantSettings,
 };
 use grantor_domain::text::{EmailAddress, PersonName};
 use uuid::Uuid;
@@ -40,6 +42,10 @@ struct SettingsRow {
     revision: i64,
     updated_at: DateTime<Utc>,
     allow_chosen_secrets: bool,
+    sustained_errors_threshold: i32,
+    sustained_errors_window_seconds: i32,
+    default_tokens_per_minute: Option<i32>,
+    default_max_live_tokens: Option<i32>,
 }
 
 /// Reads a stored number back into its bounds.
@@ -62,6 +68,8 @@ impl SettingsRow {
         now: DateTime<Utc>,
     ) -> Result<Self, StorageError> {
         let support = settings.support_contact.as_ref();
+        let sustained = settings.sustained_errors;
+        let limits = &settings.client_limits;
         Ok(Self {
             default_access_token_seconds: column(
                 "lifetime",
@@ -77,6 +85,10 @@ impl SettingsRow {
             revision,
             updated_at: now,
             allow_chosen_secrets: settings.chosen_secrets == ChosenSecrets::Allowed,
+            sustained_errors_threshold: column("threshold", sustained.threshold.get())?,
+            sustained_errors_window_seconds: column("window", sustained.window.get())?,
+            default_tokens_per_minute: stored::limit_column(limits, Limited::TokensPerMinute)?,
+            default_max_live_tokens: stored::limit_column(limits, Limited::LiveTokens)?,
         })
     }
 
@@ -119,6 +131,22 @@ impl SettingsRow {
                 } else {
                     ChosenSecrets::Forbidden
                 },
+                sustained_errors: SustainedErrors {
+                    threshold: number(
+                        "threshold",
+                        self.sustained_errors_threshold,
+                        FailureThreshold::parse,
+                    )?,
+                    window: number(
+                        "window",
+                        self.sustained_errors_window_seconds,
+                        FailureWindow::parse,
+                    )?,
+                },
+                client_limits: stored::limits(
+                    self.default_tokens_per_minute,
+                    self.default_max_live_tokens,
+                )?,
             },
             revision: self.revision,
             updated_at: Some(self.updated_at),

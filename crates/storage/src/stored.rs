@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use chrono::{DateTime, Utc};
+use grantor_domain::limits::{Limited, Limits};
 use grantor_domain::suspension::Pause;
 use grantor_domain::text::Reason;
 use grantor_protocol::scope::{ScopeToken, Scopes};
@@ -47,6 +48,29 @@ pub(crate) fn pause(
             Ok(Pause { since, reason })
         })
         .transpose()
+}
+
+/// Reads stored limits of a client, a tenant or its quotas.
+pub(crate) fn limits(
+    tokens_per_minute: Option<i32>,
+    live_tokens: Option<i32>,
+) -> Result<Limits, StorageError> {
+    let mut limits = Limits::default();
+    for (limited, stored) in [
+        (Limited::TokensPerMinute, tokens_per_minute),
+        (Limited::LiveTokens, live_tokens),
+    ] {
+        limits
+            .set(limited, stored.map(i64::from))
+            .map_err(|_| StorageError::corrupt("limit", format!("{limited:?} {stored:?}")))?;
+    }
+    Ok(limits)
+}
+
+/// A limit as it is stored.
+pub(crate) fn limit_column(limits: &Limits, limited: Limited) -> Result<Option<i32>, StorageError> {
+    let number = limits.get(limited).map(i32::try_from).transpose();
+    number.map_err(|_| StorageError::corrupt("limit", format!("{limited:?}")))
 }
 
 /// The lowest id of a millisecond; of a time that no id can carry, the lowest or the highest of all.

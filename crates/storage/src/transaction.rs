@@ -240,6 +240,12 @@ impl<'c> ChangeTx<'c> {
             .collect()
     }
 
+    /// Puts a client on the change feed of which something is told that is no change of it: its revision stays.
+    pub(crate) fn telling_of(&mut self, tenant: TenantId, client: ClientId) {
+        let touched = self.touched.entry(tenant).or_default();
+        touched.insert(Subject::Client(client));
+    }
+
     /// What the log of record says besides of what this change has brought about by itself.
     pub(crate) fn also(&mut self, event: Event) {
         self.further.push(event);

@@ -6,6 +6,7 @@ use grantor_domain::client::{ClientProfile, ClientSettings, ClientType, NewClien
 use grantor_domain::ids::{ClientId, OrganizationId, TenantId, TypedId};
 use grantor_domain::ip_rule::IpRules;
 use grantor_domain::lifetime::AccessTokenLifetime;
+use grantor_domain::limits::Limits;
 use grantor_domain::tenant::{NewTenant, default_issuer};
 use grantor_domain::text::{ClientName, Description, EmailAddress, OrganizationName};
 use grantor_keys::{Entropy, uuid_v7};
@@ -54,6 +55,7 @@ pub fn client(name: &str, scopes: &str) -> ClientSettings {
         allowed_ips: IpRules::default(),
         access_token_lifetime: AccessTokenLifetime::DEFAULT,
         refresh_token_lifetime: None,
+        limits: Limits::default(),
         owner_contact: OwnerContact {
             name: None,
             email: EmailAddress::parse("owner@example.com").expect("an address"),

@@ -5,7 +5,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
-use grantor_authority::{Failure, Refusal};
+use grantor_authority::{Failure, Refusal, TooMany};
 use grantor_domain::authentication::AuthenticationFailure;
 use grantor_protocol::error::{ErrorCode, OAuthError};
 use grantor_protocol::form::FormError;
@@ -30,8 +30,10 @@ pub fn never_stored(builder: &mut HttpResponseBuilder) -> &mut HttpResponseBuild
 pub enum Oops {
     /// An error of OAuth, with the status that its code has.
     OAuth(OAuthError),
-    /// Too much was asked for.
-    TooMany {
+    /// The client has as many tokens as it may (`client_15`).
+    TooMany(TooMany),
+    /// The answer would be a no, and too many of these were asked for to tell whether it is still one.
+    Unconfirmed {
         /// In how many seconds there may be an answer.
         retry_after_seconds: u64,
     },
@@ -62,11 +64,16 @@ impl Oops {
                     error.clone(),
                 )
             }
-            Self::TooMany { .. } => (
+            // The code of the standard that says: not now, and the same request may succeed later.
+            Self::TooMany(held) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                OAuthError::new(ErrorCode::TemporarilyUnavailable, held.to_string()),
+            ),
+            Self::Unconfirmed { .. } => (
                 StatusCode::TOO_MANY_REQUESTS,
                 OAuthError::new(
                     ErrorCode::TemporarilyUnavailable,
-                    "too much was asked for; wait as long as Retry-After says",
+                    "too much was asked for that failed; wait as long as Retry-After says",
                 ),
             ),
             Self::NotAForm => invalid(
@@ -117,8 +124,11 @@ impl ResponseError for Oops {
                     "Basic realm=\"grantor\", charset=\"UTF-8\"",
                 ));
             }
+            (Self::TooMany(held), _) => {
+                builder.insert_header((RETRY_AFTER, held.retry_after_seconds.to_string()));
+            }
             (
-                Self::TooMany {
+                Self::Unconfirmed {
                     retry_after_seconds,
                 },
                 _,
@@ -185,12 +195,13 @@ impl From<Refusal> for Oops {
                 );
                 Self::OAuth(OAuthError::new(ErrorCode::InvalidClient, sentence))
             }
-            Refusal::TooMany { retry_after } => Self::TooMany {
+            Refusal::Unconfirmed { retry_after } => Self::Unconfirmed {
                 retry_after_seconds: retry_after.as_secs() + 1,
             },
             Refusal::Refused { error, description } => {
                 Self::OAuth(OAuthError::new(error, description))
             }
+            Refusal::TooMany(held) => Self::TooMany(held),
             Refusal::Failed(failure) => failure.into(),
         }
     }

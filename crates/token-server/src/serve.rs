@@ -32,6 +32,12 @@ pub fn serve<S: Future<Output = ()>>(
         foundation,
         late,
     )?;
+    let authority = foundation.authority.clone();
+    options.metrics.tell(
+        "grantor_attempts_of_unknown_clients_total",
+        "Attempts that named a client which does not exist.",
+        move || authority.attempts_of_unknown_clients(),
+    );
     let serving = grantor_server_kit::run(
         options,
         move |config| {

@@ -197,10 +197,14 @@ pub fn everything_at_rest(world: &World) -> Vec<(String, String)> {
     rows
 }
 
-/// The same but for when something was last used, which servers write down whenever they come to it.
+/// The same but for when something was last used and how often clients failed, which servers write down whenever they come
+/// to it.
 pub fn everything_decided(world: &World) -> Vec<(String, String)> {
     let mut rows = everything_at_rest(world);
-    rows.retain(|(table, _)| !table.ends_with("last_uses"));
+    rows.retain(|(table, _)| {
+        let counted = ["last_uses", "client_failures", "client_alerts"];
+        !counted.iter().any(|name| table.contains(name))
+    });
     rows
 }
 

@@ -156,6 +156,23 @@ fn bad_input_names_the_field_and_changes_nothing() {
             json!({ "password_min_length": 12.5 }),
             "/password_min_length",
         ),
+        (
+            json!({ "sustained_errors_threshold": 0 }),
+            "/sustained_errors_threshold",
+        ),
+        (
+            json!({ "sustained_errors_window_seconds": 299 }),
+            "/sustained_errors_window_seconds",
+        ),
+        (
+            json!({ "default_tokens_per_minute": 6_000_001 }),
+            "/default_tokens_per_minute",
+        ),
+        (
+            json!({ "default_max_live_tokens": 0 }),
+            "/default_max_live_tokens",
+        ),
+        (json!({ "client_limit_bounds": {} }), "/client_limit_bounds"),
         (json!({ "credential_page": "" }), "/credential_page"),
         (
             json!({ "credential_page": "http://console.acme.example" }),

@@ -3,12 +3,13 @@
 use grantor_domain::audit::Action;
 use grantor_domain::ids::{MemberId, OrganizationId};
 use grantor_domain::lifetime::AccessTokenLifetime;
+use grantor_domain::limits::Limits;
 use grantor_domain::permission::Permission;
 use grantor_domain::quota::Counted;
 use grantor_storage::{Change, ChangeTx, clients, ownership, quotas, settings};
 
 use super::prepared::PreparedClient;
-use super::{CLIENTS, ClientInput, CreatedClient, check_home, check_scopes, output};
+use super::{CLIENTS, ClientInput, CreatedClient, check_home, check_limits, check_scopes, output};
 use crate::answer::Answer;
 use crate::call::{Acting, Call, Stop};
 use crate::operation::{Operation, Success, Tag};
@@ -57,6 +58,8 @@ async fn create(
             let default = settings::find(tx, tenant)?.default_access_token_lifetime;
             prepared.settings_mut().access_token_lifetime = default.0;
         }
+        let limits = &prepared.settings().limits;
+        check_limits(tx, acting, &Limits::default(), limits)?;
         let scopes = &prepared.settings().allowed_scopes;
         check_scopes(tx, acting, organization, scopes, &asked)?;
         let owner = owner(tx, acting, wanted.owner, organization)?;

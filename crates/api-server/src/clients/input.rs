@@ -7,6 +7,7 @@ use grantor_domain::client_rules::{self, default_auth_method};
 use grantor_domain::ids::{MemberId, OrganizationId};
 use grantor_domain::ip_rule::{IpRules, IpRulesError};
 use grantor_domain::lifetime::{AccessTokenLifetime, RefreshTokenLifetime};
+use grantor_domain::limits::{Limited, Limits};
 use grantor_domain::redirect_uri::RedirectUri;
 use grantor_domain::text::{ClientName, Description, EmailAddress, PersonName};
 use grantor_domain::web_address::WebAddress;
@@ -117,6 +118,14 @@ pub struct ClientInput {
     /// grant `refresh_token`.
     #[schema(minimum = 3600, maximum = 31_536_000)]
     refresh_token_lifetime_seconds: Option<i64>,
+    /// How many tokens it may get in a minute, and as many at once; the tenant's `default_tokens_per_minute` unless told
+    /// otherwise. Each server counts for itself.
+    #[schema(minimum = 1, maximum = 6_000_000)]
+    tokens_per_minute: Option<i64>,
+    /// How many of its access tokens may live at the same time; the tenant's `default_max_live_tokens` unless told
+    /// otherwise.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    max_live_tokens: Option<i64>,
     /// The organization that it lives in; the root organization unless told otherwise.
     #[schema(
         example = "org_01kb2q3r4s5t6v7w8x9y0z1a2b",
@@ -227,6 +236,7 @@ impl ClientInput {
             self.refresh_token_lifetime_seconds,
             RefreshTokenLifetime::from_seconds,
         );
+        let limits = self.limits(fields);
         let scopes = parse_scopes(fields, &self.allowed_scopes);
         let ips = parse_ips(fields, &self.allowed_ips);
         let organization = optional(
@@ -271,11 +281,26 @@ impl ClientInput {
                 access_token_lifetime: lifetime?,
                 refresh_token_lifetime: refresh_lifetime?
                     .or_else(|| refreshes.then_some(RefreshTokenLifetime::DEFAULT)),
+                limits: limits?,
                 owner_contact: contact?,
             },
             organization: organization?,
             owner: owner?,
         })
+    }
+
+    fn limits(&self, fields: &mut Fields) -> Option<Limits> {
+        let mut limits = Limits::default();
+        let mut is_good = true;
+        for (limited, number) in [
+            (Limited::TokensPerMinute, self.tokens_per_minute),
+            (Limited::LiveTokens, self.max_live_tokens),
+        ] {
+            let pointer = format!("/{}", limited.as_str());
+            let set = |number| limits.set(limited, number);
+            is_good &= fields.parse(&pointer, number, set).is_some();
+        }
+        is_good.then_some(limits)
     }
 
     /// What kind of client it is: what is given, and for the rest what the profile prefills.
@@ -432,6 +457,7 @@ fn each<T, E: std::fmt::Display, C: FromIterator<T>>(
 impl From<&client::Client> for ClientInput {
     fn from(client: &client::Client) -> Self {
         let settings = &client.settings;
+        let limit = |limited| settings.limits.get(limited).map(i64::from);
         let texts = |uris: &[RedirectUri]| uris.iter().map(ToString::to_string).collect();
         Self {
             name: settings.name.to_string(),
@@ -458,6 +484,8 @@ impl From<&client::Client> for ClientInput {
             refresh_token_lifetime_seconds: settings
                 .refresh_token_lifetime
                 .map(|lifetime| lifetime.seconds().into()),
+            tokens_per_minute: limit(Limited::TokensPerMinute),
+            max_live_tokens: limit(Limited::LiveTokens),
             organization_id: Some(client.organization.to_string()),
             owner_id: client.owner.map(|owner| owner.to_string()),
             owner_contact: (&settings.owner_contact).into(),

@@ -9,6 +9,7 @@ use grantor_domain::ids::{
 };
 use grantor_domain::ip_rule::IpRules;
 use grantor_domain::lifetime::AccessTokenLifetime;
+use grantor_domain::limits::Limits;
 use grantor_domain::permission::Permission;
 use grantor_domain::role::{BuiltInRole, HeldRole};
 use grantor_domain::text::{ClientName, Description};
@@ -201,6 +202,7 @@ pub fn service(
         allowed_ips: IpRules::default(),
         access_token_lifetime: AccessTokenLifetime::DEFAULT,
         refresh_token_lifetime: None,
+        limits: Limits::default(),
         owner_contact,
     })
 }

@@ -5,6 +5,7 @@ use grantor_domain::audit::Person;
 use grantor_domain::client::{self, Client};
 use grantor_domain::ids::{ClientId, OrganizationId};
 use grantor_domain::lifetime::RefreshTokenLifetime;
+use grantor_domain::limits::Limited;
 use grantor_domain::redirect_uri::RedirectUri;
 use grantor_domain::suspension::{Pause, Suspension};
 use grantor_domain::web_address::WebAddress;
@@ -80,6 +81,7 @@ pub struct PauseOutput {
     "token_endpoint_auth_method": "client_secret_basic", "require_pkce": true,
     "allowed_scopes": ["orders.api:read"], "require_requested_scopes": true, "allowed_ips": [],
     "access_token_lifetime_seconds": 3600, "refresh_token_lifetime_seconds": null,
+    "tokens_per_minute": null, "max_live_tokens": null,
     "owner_contact": { "name": "Operations", "email": "operations@acme.example" },
     "status": "active", "pauses": [], "created_at": "2026-01-31T12:00:00Z",
     "updated_at": "2026-01-31T12:00:00Z", "secret_updated_at": "2026-01-31T12:00:00Z",
@@ -131,6 +133,12 @@ pub struct ClientOutput {
     /// How long its refresh tokens live, if it may ask for any.
     #[schema(required = true)]
     refresh_token_lifetime_seconds: Option<u32>,
+    /// How many tokens it may get in a minute; `null`: as many as the tenant's settings say.
+    #[schema(required = true)]
+    tokens_per_minute: Option<u32>,
+    /// How many of its access tokens may live at the same time; `null`: as many as the tenant's settings say.
+    #[schema(required = true)]
+    max_live_tokens: Option<u32>,
     /// Whom to write to about it.
     owner_contact: OwnerContactShape,
     /// Whether it may act.
@@ -209,6 +217,8 @@ impl ClientOutput {
             refresh_token_lifetime_seconds: settings
                 .refresh_token_lifetime
                 .map(RefreshTokenLifetime::seconds),
+            tokens_per_minute: settings.limits.get(Limited::TokensPerMinute),
+            max_live_tokens: settings.limits.get(Limited::LiveTokens),
             owner_contact: (&settings.owner_contact).into(),
             status: client.status().into(),
             pauses: pauses(suspension),
@@ -266,6 +276,8 @@ pub fn for_the_log(settings: &client::ClientSettings, organization: Organization
         "allowed_ips": settings.allowed_ips.to_vec(),
         "access_token_lifetime_seconds": settings.access_token_lifetime.seconds(),
         "refresh_token_lifetime_seconds": settings.refresh_token_lifetime.map(RefreshTokenLifetime::seconds),
+        "tokens_per_minute": settings.limits.get(Limited::TokensPerMinute),
+        "max_live_tokens": settings.limits.get(Limited::LiveTokens),
     }) else {
         return Value::Null;
     };

@@ -3,6 +3,7 @@
 use grantor_domain::organization::DEEPEST;
 use serde_json::{Value, json};
 
+use crate::clients::MOST_HOURS;
 use crate::operation::Facts;
 use crate::requests::FilterKind;
 
@@ -125,6 +126,12 @@ fn in_query(facts: &Facts, all: &mut Vec<Value>) {
             "limit" => limit(200),
             "root" => id_of("organization", given.example),
             "depth" => json!({ "type": "integer", "minimum": 1, "maximum": DEEPEST }),
+            "hours" => {
+                json!({ "type": "integer", "minimum": 1, "maximum": MOST_HOURS, "default": 24 })
+            }
+            "window" => {
+                json!({ "type": "string", "enum": ["minute", "hour", "day"], "default": "hour" })
+            }
             _ => {
                 json!({ "type": "string", "minLength": 1, "maxLength": given.max_length,
                     "example": given.example })

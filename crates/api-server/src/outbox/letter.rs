@@ -66,6 +66,23 @@ impl Letter {
         )
     }
 
+    /// Tells the owner contact that a client fails again and again (`client_10`).
+    pub fn client_fails(client: &Client, count: u64, since: DateTime<Utc>) -> Self {
+        let name = &client.settings.name;
+        Self::to(
+            &client.settings.owner_contact,
+            format!("{name} fails again and again"),
+            format!(
+                "Since {} the client {name} ({}) was refused {count} times: for its secret, its address, its scopes or \
+                 something else that it asked for wrongly.\n\nEither it is set up wrongly, or somebody else tries to be \
+                 it. Its usage tells what failed how often; an administrator can disable it.\n\nYou get this because \
+                 your address is the client's owner contact.\n",
+                when(since),
+                client.id,
+            ),
+        )
+    }
+
     /// Tells the root owner why their tenant was suspended (`tenant_2`).
     pub fn tenant_suspended(to: &OwnerContact, tenant: &Tenant, reason: &Reason) -> Self {
         let name = &tenant.name;

@@ -3,10 +3,12 @@
 use chrono::{DateTime, Utc};
 use grantor_domain::audit::Person;
 use grantor_domain::lifetime::AccessTokenLifetime;
+use grantor_domain::limits::{BeyondBound, Limited, Limits};
 use grantor_domain::quota::{Counted, Quotas, Usage};
 use grantor_domain::settings::{
-    ChosenSecrets, CredentialPage, DefaultAccessTokenLifetime, InvitationLifetime,
-    PasswordMinLength, PasswordResetLifetime, SupportContact, TenantSettings,
+    ChosenSecrets, CredentialPage, DefaultAccessTokenLifetime, FailureThreshold, FailureWindow,
+    InvitationLifetime, PasswordMinLength, PasswordResetLifetime, SupportContact, SustainedErrors,
+    TenantSettings,
 };
 use grantor_domain::text::{EmailAddress, PersonName};
 use grantor_storage::settings::StoredSettings;
@@ -69,6 +71,23 @@ pub struct SettingsInput {
     #[serde(default = "yes")]
     #[schema(default = true)]
     allow_chosen_secrets: bool,
+    /// From how many failed attempts of a client on its owner contact is told (bad secrets, refused scopes, addresses and
+    /// the like).
+    #[serde(default = "default_threshold")]
+    #[schema(default = 50, minimum = 1, maximum = 100_000)]
+    sustained_errors_threshold: i64,
+    /// Within what time these are summed up, by whole minutes; in it they are told once.
+    #[serde(default = "default_window")]
+    #[schema(default = 900, minimum = 300, maximum = 86400)]
+    sustained_errors_window_seconds: i64,
+    /// How many tokens a client may get in a minute that has no such limit of its own.
+    #[serde(default = "default_rate")]
+    #[schema(default = 6000, minimum = 1, maximum = 6_000_000)]
+    default_tokens_per_minute: i64,
+    /// How many live access tokens a client may have that has no such limit of its own.
+    #[serde(default = "default_live_tokens")]
+    #[schema(default = 100_000, minimum = 1, maximum = 1_000_000)]
+    default_max_live_tokens: i64,
 }
 
 fn yes() -> bool {
@@ -89,6 +108,35 @@ fn default_password_reset() -> i64 {
 
 fn default_password_length() -> i64 {
     PasswordMinLength::DEFAULT.get().into()
+}
+
+fn default_threshold() -> i64 {
+    FailureThreshold::DEFAULT.get().into()
+}
+
+fn default_window() -> i64 {
+    FailureWindow::DEFAULT.get().into()
+}
+
+fn default_rate() -> i64 {
+    Limited::TokensPerMinute.default_limit().into()
+}
+
+fn default_live_tokens() -> i64 {
+    Limited::LiveTokens.default_limit().into()
+}
+
+/// The field by which the limit of clients without one of their own is set.
+fn field_of(limited: Limited) -> &'static str {
+    match limited {
+        Limited::TokensPerMinute => "/default_tokens_per_minute",
+        Limited::LiveTokens => "/default_max_live_tokens",
+    }
+}
+
+/// Points at a limit that is beyond what operators allow.
+pub(super) fn beyond(error: BeyondBound) -> Problem {
+    Problem::field(field_of(error.limited), error)
 }
 
 impl ContactShape {
@@ -150,6 +198,17 @@ impl SettingsInput {
             None => Some(None),
             Some(contact) => contact.parsed(fields).map(Some),
         };
+        let threshold = fields.parse(
+            "/sustained_errors_threshold",
+            self.sustained_errors_threshold,
+            FailureThreshold::parse,
+        );
+        let window = fields.parse(
+            "/sustained_errors_window_seconds",
+            self.sustained_errors_window_seconds,
+            FailureWindow::parse,
+        );
+        let limits = self.limits(fields);
         Some(TenantSettings {
             default_access_token_lifetime: DefaultAccessTokenLifetime(access_token?),
             invitation_lifetime: invitation?,
@@ -162,8 +221,36 @@ impl SettingsInput {
             } else {
                 ChosenSecrets::Forbidden
             },
+            sustained_errors: SustainedErrors {
+                threshold: threshold?,
+                window: window?,
+            },
+            client_limits: limits?,
         })
     }
+
+    /// The limits; what is as everywhere is not set.
+    fn limits(&self, fields: &mut Fields) -> Option<Limits> {
+        let mut limits = Limits::default();
+        let mut is_good = true;
+        for (limited, number) in [
+            (Limited::TokensPerMinute, self.default_tokens_per_minute),
+            (Limited::LiveTokens, self.default_max_live_tokens),
+        ] {
+            let differs = number != i64::from(limited.default_limit());
+            let set = |number| limits.set(limited, number);
+            is_good &= fields
+                .parse(field_of(limited), differs.then_some(number), set)
+                .is_some();
+        }
+        is_good.then_some(limits)
+    }
+}
+
+/// The limit of clients without one of their own.
+fn limit(settings: &TenantSettings, limited: Limited) -> i64 {
+    let set = settings.client_limits.get(limited);
+    set.unwrap_or_else(|| limited.default_limit()).into()
 }
 
 impl From<&TenantSettings> for SettingsInput {
@@ -182,6 +269,10 @@ impl From<&TenantSettings> for SettingsInput {
                     email: contact.email.to_string(),
                 }),
             allow_chosen_secrets: settings.chosen_secrets == ChosenSecrets::Allowed,
+            sustained_errors_threshold: settings.sustained_errors.threshold.get().into(),
+            sustained_errors_window_seconds: settings.sustained_errors.window.get().into(),
+            default_tokens_per_minute: limit(settings, Limited::TokensPerMinute),
+            default_max_live_tokens: limit(settings, Limited::LiveTokens),
         }
     }
 }
@@ -206,6 +297,16 @@ pub struct SettingsOutput {
     support_contact: Option<ContactShape>,
     /// Whether administrators may choose a client's secret themselves.
     allow_chosen_secrets: bool,
+    /// From how many failed attempts of a client on its owner contact is told.
+    sustained_errors_threshold: i64,
+    /// Within what time these are summed up.
+    sustained_errors_window_seconds: i64,
+    /// How many tokens a client may get in a minute that has no such limit of its own.
+    default_tokens_per_minute: i64,
+    /// How many live access tokens a client may have that has no such limit of its own.
+    default_max_live_tokens: i64,
+    /// How much a single client can be given; above this no limit counts. Operators decide that.
+    client_limit_bounds: LimitBounds,
     /// When they were last changed; `null` while nothing was set.
     #[schema(required = true)]
     updated_at: Option<DateTime<Utc>>,
@@ -215,6 +316,18 @@ pub struct SettingsOutput {
     quotas: Amounts,
     /// How many of each kind it has.
     usage: Amounts,
+}
+
+/// The highest limits that a client of the tenant can have.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ClientLimitBounds)]
+pub struct LimitBounds {
+    /// Tokens in a minute.
+    #[schema(example = 60_000)]
+    tokens_per_minute: u32,
+    /// Live access tokens.
+    #[schema(example = 200_000)]
+    max_live_tokens: u32,
 }
 
 /// So many of each kind.
@@ -248,6 +361,14 @@ impl SettingsOutput {
             credential_page: settings.credential_page,
             support_contact: settings.support_contact,
             allow_chosen_secrets: settings.allow_chosen_secrets,
+            sustained_errors_threshold: settings.sustained_errors_threshold,
+            sustained_errors_window_seconds: settings.sustained_errors_window_seconds,
+            default_tokens_per_minute: settings.default_tokens_per_minute,
+            default_max_live_tokens: settings.default_max_live_tokens,
+            client_limit_bounds: LimitBounds {
+                tokens_per_minute: quotas.client_limits.as_bound(Limited::TokensPerMinute),
+                max_live_tokens: quotas.client_limits.as_bound(Limited::LiveTokens),
+            },
             updated_at: stored.updated_at,
             revision: stored.revision,
             quotas: Amounts {
@@ -280,6 +401,10 @@ pub(super) fn for_the_log(settings: &TenantSettings) -> Value {
         "invitation_seconds": settings.invitation_lifetime.get(),
         "password_reset_seconds": settings.password_reset_lifetime.get(),
         "password_min_length": settings.password_min_length.get(),
+        "sustained_errors_threshold": settings.sustained_errors.threshold.get(),
+        "sustained_errors_window_seconds": settings.sustained_errors.window.get(),
+        "default_tokens_per_minute": limit(settings, Limited::TokensPerMinute),
+        "default_max_live_tokens": limit(settings, Limited::LiveTokens),
         "credential_page": settings.credential_page.as_ref().map(CredentialPage::as_str),
     }) else {
         return Value::Null;

@@ -1,6 +1,7 @@
 //! How much a tenant may have, for operators to say.
 
 use grantor_domain::audit::{Action, Event, Target};
+use grantor_domain::limits::Limited;
 use grantor_domain::permission::Permission;
 use grantor_domain::quota::{Counted, Quotas};
 use grantor_storage::{Change, Reads, Scope, quotas, tenants};
@@ -17,7 +18,8 @@ use crate::requests::{Fields, Whole};
 
 const QUOTAS: &str = "/v1/tenants/{tenant}/quotas";
 
-/// How many of each kind a tenant may have. `null`, or absent: as many as any tenant for which nothing is said.
+/// How many of each kind a tenant may have, and how much of two things each of its clients. `null`, or absent: as many as any
+/// tenant for which nothing is said.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Quotas, example = json!({ "clients": 500, "members": 20_000 }))]
@@ -37,6 +39,12 @@ pub struct QuotasShape {
     /// Roles of its own.
     #[schema(minimum = 1, maximum = 1_000)]
     roles: Option<i64>,
+    /// Tokens in a minute, the most that a single client can be given.
+    #[schema(minimum = 1, maximum = 6_000_000)]
+    client_tokens_per_minute: Option<i64>,
+    /// Live access tokens, the most that a single client can be given.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    client_max_live_tokens: Option<i64>,
 }
 
 impl QuotasShape {
@@ -54,6 +62,14 @@ impl QuotasShape {
                 fields.fault(&format!("/{}", counted.as_str()), error);
             }
         }
+        for (limited, bound) in [
+            (Limited::TokensPerMinute, self.client_tokens_per_minute),
+            (Limited::LiveTokens, self.client_max_live_tokens),
+        ] {
+            if let Err(error) = quotas.client_limits.set(limited, bound) {
+                fields.fault(&format!("/client_{}", limited.as_str()), error);
+            }
+        }
         if fields.is_empty() {
             Ok(quotas)
         } else {
@@ -64,12 +80,15 @@ impl QuotasShape {
 
 impl From<&Quotas> for QuotasShape {
     fn from(quotas: &Quotas) -> Self {
+        let bound = |limited| quotas.client_limits.get(limited).map(i64::from);
         Self {
             organizations: quotas.decided(Counted::Organizations),
             members: quotas.decided(Counted::Members),
             clients: quotas.decided(Counted::Clients),
             resource_servers: quotas.decided(Counted::ResourceServers),
             roles: quotas.decided(Counted::Roles),
+            client_tokens_per_minute: bound(Limited::TokensPerMinute),
+            client_max_live_tokens: bound(Limited::LiveTokens),
         }
     }
 }
@@ -93,7 +112,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 Tag::Tenants,
                 "Replace a tenant's quotas",
                 "What is absent is as for any tenant. A tenant that has more than it may keeps it, and gets nothing \
-                 more of the kind.",
+                 more of the kind. Limits of clients above what they may have now count as that much, at once.",
             )
             .needs_on_any_tenant(Permission::TenantsWrite)
             .conditional()

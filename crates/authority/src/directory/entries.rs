@@ -7,14 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 use grantor_domain::client::Client;
 use grantor_domain::ids::{ClientId, OrganizationId, SecretId, TenantId};
+use grantor_domain::quota::Quotas;
 use grantor_domain::resource_server::{Catalogue, SigningAlgorithm};
+use grantor_domain::settings::TenantSettings;
 use grantor_domain::tenant::Tenant;
 use grantor_keys::SigningKey;
 use grantor_storage::client_secrets::SecretVerifier;
 use grantor_storage::signing_keys::{self, StoredSigningKey};
 use grantor_storage::{
-    Database, ReadTx, Scope, StorageError, client_secrets, clients, enablements, resource_servers,
-    tenants,
+    Database, ReadTx, Scope, StorageError, client_secrets, clients, enablements, quotas,
+    resource_servers, settings, tenants,
 };
 
 /// A tenant, with what all its clients share.
@@ -23,6 +25,10 @@ pub(crate) struct TenantEntry {
     pub(crate) tenant: Tenant,
     /// Its resource servers and those of the platform.
     pub(crate) catalogue: Catalogue,
+    /// What it has set for itself.
+    pub(crate) settings: TenantSettings,
+    /// What the operators allow it.
+    pub(crate) quotas: Quotas,
     /// With what its resource servers say that their tokens are signed.
     pub(crate) algorithms: Vec<SigningAlgorithm>,
     /// Its signing keys, also those that are over, in their order.
@@ -90,6 +96,8 @@ pub(crate) async fn load_tenant(
             Ok(Some(TenantEntry {
                 tenant: found,
                 catalogue: resource_servers::catalogue(tx, tenant)?,
+                settings: settings::find(tx, tenant)?,
+                quotas: quotas::find(tx, tenant)?,
                 algorithms: resource_servers::signing_algorithms(tx, tenant)?
                     .into_iter()
                     .collect(),

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::client_search::{self, ClientFilter, ClientOrder};
 use crate::ownership::{Among, DueFilter};
-use crate::{last_uses, live_tokens, ownership, tenants};
+use crate::{client_limits, last_uses, live_tokens, ownership, tenants};
 use diesel::connection::SimpleConnection as _;
 
 /// Each state, each type and each of the first two owners has many; nothing is public, disabled and the second owner's.
@@ -268,6 +268,27 @@ fn live_tokens_and_last_uses_are_read_by_the_keys_of_the_clients() {
         panic!("{sent:?}")
     };
     plans.demand_of(uses, &["last_uses_pkey"], true);
+}
+
+#[test]
+fn client_15_the_tokens_of_a_client_are_counted_by_their_key_where_there_can_be_some() {
+    let mut plans = filled();
+    let client = ClientId::from_uuid(id_of(1_000));
+    let sent = plans.heard(|tx| {
+        let found = tenants::find(tx, tenant())?.unwrap();
+        client_limits::tally(tx, &found, client, 100_000, FixedClock::start())
+    });
+    let tally = sent.last().unwrap();
+    let [generic, custom] = plans
+        .explained(&tally.sql, &tally.types, &tally.values)
+        .try_into()
+        .unwrap();
+    for plan in [&generic, &custom] {
+        let key = "using access_tokens_20250601t1200_pkey on";
+        assert!(plan.contains(key), "{plan}");
+        assert!(plan.contains("using suspensions_pkey on"), "{plan}");
+    }
+    assert!(!custom.contains("access_tokens_20250603"), "{custom}");
 }
 
 #[test]

@@ -84,8 +84,14 @@ fn every_unique_key_begins_with_the_tenant() {
 
 #[test]
 fn every_index_begins_with_the_tenant() {
-    // These are for work on behalf of all tenants: following the feed, sending what is due, listing tenants.
-    let of_all = ["changes_by_sequence", "deliveries_due", "tenants_by_name"];
+    // These are for work on behalf of all tenants: following the feed, telling of clients that fail, sending what is
+    // due, listing tenants.
+    let of_all = [
+        "changes_by_sequence",
+        "client_alerts_noted",
+        "deliveries_due",
+        "tenants_by_name",
+    ];
     let others = ask("SELECT index.relname FROM pg_index \
          JOIN pg_class AS index ON index.oid = indexrelid \
          JOIN pg_class AS parent ON parent.oid = indrelid \
@@ -174,6 +180,13 @@ fn the_fast_path_reaches_its_tables_alone() {
             "access_tokens: INSERT, SELECT",
             "change_feed: SELECT",
             "changes: SELECT",
+            "client_alerts.client_id: INSERT",
+            "client_alerts.kind: INSERT",
+            "client_alerts.noted_at: INSERT, UPDATE",
+            "client_alerts.tenant_id: INSERT",
+            "client_alerts: SELECT",
+            "client_failures.failures: UPDATE",
+            "client_failures: INSERT, SELECT",
             "clients.allowed_ips: SELECT",
             "clients.allowed_scopes: SELECT",
             "clients.id: SELECT",
@@ -199,7 +212,7 @@ fn the_fast_path_reaches_its_tables_alone() {
 }
 
 #[test]
-fn the_fast_paths_policies_let_it_write_tokens_and_last_uses_alone() {
+fn the_fast_paths_policies_let_it_write_tokens_and_what_is_counted_alone() {
     let mut policies = ask(
         "SELECT tablename || ' for ' || cmd || ' where ' || qual FROM pg_policies \
          WHERE schemaname = 'grantor' AND 'grantor_fast' = ANY (roles)",
@@ -211,6 +224,8 @@ fn the_fast_paths_policies_let_it_write_tokens_and_last_uses_alone() {
             "access_tokens for ALL where true",
             "change_feed for SELECT where true",
             "changes for SELECT where true",
+            "client_alerts for ALL where true",
+            "client_failures for ALL where true",
             "clients for SELECT where true",
             "installation for SELECT where true",
             "last_uses for ALL where true",

@@ -12,10 +12,11 @@ use uuid::Uuid;
 use crate::support::{Fixture, now, number, texts, wait_for};
 
 /// What stays of a deleted tenant: its mark and the log of record; what leaves by partition is as it was.
-const STAYING: [&str; 7] = [
+const STAYING: [&str; 8] = [
     "access_tokens",
     "audit_events",
     "changes",
+    "client_failures",
     "credential_links",
     "deliveries",
     "idempotency_records",
@@ -51,6 +52,8 @@ fn populate(fixture: &Fixture, tenant: &NewTenant, clients: u32) {
          INSERT INTO rotation_marks (tenant_id, organization_id, marked_at, cause, former_owner)
            SELECT tenant_id, id, now(), 'owner_left', md5('{id} member 1')::uuid FROM organizations WHERE tenant_id = '{id}';
          INSERT INTO last_uses (tenant_id, subject_id, used_at) SELECT tenant_id, id, now() FROM clients WHERE tenant_id = '{id}';
+         INSERT INTO client_alerts (tenant_id, client_id, kind, noted_at)
+           SELECT tenant_id, id, 'limit_reached', now() FROM clients WHERE tenant_id = '{id}';
          INSERT INTO roles (tenant_id, id, name, description, permissions, created_at, updated_at)
            VALUES ('{id}', '{id}', 'Auditor', '', '{{audit.read}}', now(), now());
          INSERT INTO role_assignments (tenant_id, id, member_id, role, organization_id, created_at)

@@ -3,9 +3,11 @@
 use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::ids::TenantId;
 use grantor_domain::lifetime::AccessTokenLifetime;
+use grantor_domain::limits::{Limited, Limits};
 use grantor_domain::settings::{
-    ChosenSecrets, CredentialPage, DefaultAccessTokenLifetime, InvitationLifetime,
-    PasswordMinLength, PasswordResetLifetime, SupportContact, TenantSettings,
+    ChosenSecrets, CredentialPage, DefaultAccessTokenLifetime, FailureThreshold, FailureWindow,
+    InvitationLifetime, PasswordMinLength, PasswordResetLifetime, SupportContact, SustainedErrors,
+    TenantSettings,
 };
 use grantor_domain::text::{EmailAddress, PersonName};
 use grantor_storage::{Change, ReadTx, Scope, StorageError, settings};
@@ -26,6 +28,16 @@ fn all_set() -> TenantSettings {
             email: EmailAddress::parse("help@example.com").unwrap(),
         }),
         chosen_secrets: ChosenSecrets::Forbidden,
+        sustained_errors: SustainedErrors {
+            threshold: FailureThreshold::parse(100_000).unwrap(),
+            window: FailureWindow::parse(86_400).unwrap(),
+        },
+        client_limits: {
+            let mut limits = Limits::default();
+            limits.set(Limited::TokensPerMinute, Some(60)).unwrap();
+            limits.set(Limited::LiveTokens, Some(1_000)).unwrap();
+            limits
+        },
     }
 }
 

@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use grantor_domain::audit::{Action, Event, Target};
 use grantor_domain::credential_link::{LinkKey, LinkPurpose};
+use grantor_domain::failure::{FailureKind, minute_of};
 use grantor_domain::ids::{ClientId, TenantId, TokenId};
 use grantor_domain::member::{MemberSettings, NewMember};
 use grantor_domain::own_role::{OwnRoleName, OwnRoleSettings};
@@ -28,12 +29,13 @@ use grantor_protocol::scope::{ScopeToken, Scopes};
 use grantor_storage::client_secrets::{self, NewSecret, SecretVerifier};
 use grantor_storage::credential_links::NewLink;
 use grantor_storage::deliveries::{self, Channel, NewDelivery};
+use grantor_storage::failures::Failed;
 use grantor_storage::last_uses::Use;
 use grantor_storage::role_assignments::{self, Holder};
 use grantor_storage::signing_keys::{self, StoredSigningKey};
 use grantor_storage::{
-    Change, Scope, StorageError, authenticators, credential_links, enablements, idempotency,
-    last_uses, members, resource_servers, roles, settings, suspensions, tokens,
+    Change, Scope, StorageError, authenticators, credential_links, enablements, failures,
+    idempotency, last_uses, members, resource_servers, roles, settings, suspensions, tokens,
 };
 use grantor_test_support::builders;
 use uuid::Uuid;
@@ -191,6 +193,19 @@ fn fill(fixture: &Fixture, tenant: &NewTenant) {
             .flow(move |tx| last_uses::write(tx, &[used])),
     );
     written.unwrap();
+    let failed = Failed {
+        tenant: id,
+        client,
+        kind: FailureKind::BadSecret,
+        minute: minute_of(now()),
+        count: 3,
+    };
+    let written: Result<(), StorageError> = wait_for(
+        fixture
+            .database
+            .flow(move |tx| failures::write(tx, &[failed], now())),
+    );
+    written.unwrap();
     fixture
         .change(Scope::Platform(Some(id)), move |tx| {
             suspensions::set_tenant_pause(tx, id, Some(now()), None)?;
@@ -285,9 +300,11 @@ impl Two {
     }
 }
 
-/// What the platform sees of all tenants: these and what suspends them, the feed, the outbox for those who send,
-/// and answers to operators, which stand under the operators' tenant and not under that which they change.
-const OF_ALL: [&str; 5] = [
+/// What the platform sees of all tenants: these and what suspends them, the feed, the outbox for those who send, clients
+/// that fail for those who tell of them, and answers to operators, which stand under the operators' tenant and not under
+/// that which they change.
+const OF_ALL: [&str; 6] = [
+    "client_alerts",
     "tenants",
     "tenant_suspensions",
     "changes",

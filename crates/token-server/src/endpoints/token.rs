@@ -36,7 +36,9 @@ pub struct TokenForm {
     operation_id = "token", tag = "Tokens",
     params(("tenant" = String, Path, description = "The tenant's id")),
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, body = TokenAnswer), (status = "default", body = OAuthError)),
+    responses((status = 200, body = TokenAnswer),
+        (status = 429, body = OAuthError, description = "The client has as many tokens as it may; `Retry-After` says when to come again."),
+        (status = "default", body = OAuthError)),
     security(("client_secret_basic" = []), ()))]
 #[post("/t/{tenant}/token")]
 pub async fn token(service: web::Data<TokenService>, posted: Posted) -> Result<HttpResponse, Oops> {
