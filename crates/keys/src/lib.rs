@@ -24,6 +24,7 @@ mod link_token;
 mod master;
 mod opaque;
 mod password;
+mod rsa;
 mod seal;
 mod secret;
 mod signing;
@@ -36,7 +37,8 @@ mod verifier;
 pub use derive::Mac;
 pub use entropy::{Entropy, EntropyError, SystemEntropy};
 pub use jwk::{
-    Coordinate, Curve, EdwardsCurve, Jwks, KeyUse, MalformedCoordinate, PublicJwk, PublicParameters,
+    Coordinate, Curve, EdwardsCurve, Exponent, Jwks, KeyUse, MalformedCoordinate, MalformedModulus,
+    Modulus, PublicJwk, PublicParameters,
 };
 pub use jws::{MAX_JWS_LENGTH, SignError, VerifyError, peek_claims, verify_jws};
 pub use keyring::Keyring;
