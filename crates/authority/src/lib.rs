@@ -33,13 +33,14 @@ use thiserror::Error;
 
 use caller::CallerReads;
 use chosen::ChosenSecrets;
+use signing::Signing;
 use uses::Uses;
 
 pub use caller::CallerCheck;
 pub use credentials::{NotRedeemed, PreparedLink, Redeemed, Redemption};
 pub use introspect::Introspected;
 pub use issue::{Issued, TokenRequest};
-pub use signing::{JWKS_MAX_AGE_SECONDS, Rotated};
+pub use signing::Rotated;
 pub use slow_hash::{NotHashed, SlowHash, SlowHashLimits};
 
 /// Answers the questions. Cheap to clone.
@@ -51,6 +52,7 @@ pub struct Authority {
     callers: CallerReads,
     slow_hash: SlowHash,
     chosen: ChosenSecrets,
+    signing: Signing,
     uses: Uses,
 }
 
@@ -67,6 +69,7 @@ impl Authority {
             entropy,
             callers,
             slow_hash: SlowHash::new(one_core),
+            signing: Signing::default(),
             uses: Uses::default(),
         }
     }

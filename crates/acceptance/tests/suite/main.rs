@@ -47,6 +47,7 @@ mod scopes;
 mod secrets;
 mod settings;
 mod signing_algorithms;
+mod signing_keys;
 mod slice;
 mod tenants;
 mod token_formats;
