@@ -37,6 +37,8 @@ pub struct ServerSettings {
     pub master_key: Option<String>,
     /// The master keys before it.
     pub previous_master_keys: Option<String>,
+    /// For how many seconds verifiers may keep published keys; 300 unless told otherwise.
+    pub jwks_max_age: Option<u32>,
     /// Where mails are put; without, they wait.
     pub mail_folder: Option<PathBuf>,
 }
@@ -95,6 +97,7 @@ impl Replica {
             pool_size: text(given.pool_size.unwrap_or(4)),
             workers: text(1),
             drain_seconds: text(given.drain_seconds.unwrap_or(1)),
+            jwks_max_age: text(given.jwks_max_age.unwrap_or(300)),
             ..CommonArgs::default()
         };
         let settings = args.resolve(true).expect("settings");

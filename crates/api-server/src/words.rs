@@ -253,6 +253,8 @@ words! {
         Es256 = "ES256",
         /// Ed25519.
         EdDsa = "EdDSA",
+        /// RSASSA-PKCS1-v1_5 with SHA-256, 2048 bits.
+        Rs256 = "RS256",
     }
     /// Whose a scope is.
     ScopeKind {
@@ -305,7 +307,7 @@ from_domain! {
     TenantStatus from tenant::TenantStatus { Active, Suspended }
     Verification from resource_server::Verification { Introspection, Signature }
     TokenFormat from resource_server::TokenFormat { Jwt, Opaque }
-    SigningAlgorithm from resource_server::SigningAlgorithm { Es256, EdDsa }
+    SigningAlgorithm from resource_server::SigningAlgorithm { Es256, EdDsa, Rs256 }
 }
 
 macro_rules! into_domain {
@@ -326,7 +328,7 @@ into_domain! {
     TokenEndpointAuthMethod into auth_method::TokenEndpointAuthMethod { ClientSecretBasic, ClientSecretPost, None }
     Verification into resource_server::Verification { Introspection, Signature }
     TokenFormat into resource_server::TokenFormat { Jwt, Opaque }
-    SigningAlgorithm into resource_server::SigningAlgorithm { Es256, EdDsa }
+    SigningAlgorithm into resource_server::SigningAlgorithm { Es256, EdDsa, Rs256 }
 }
 
 /// The schema of the name of a permission: one of the catalogue.

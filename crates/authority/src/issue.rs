@@ -76,11 +76,7 @@ impl Authority {
             let record = self.record(&known, &issuance, ip, user_agent.clone(), now)?;
             let token = match issuance.shape {
                 TokenShape::Signed(algorithm) => {
-                    let Some(key) = self.signing_key(&known.tenant, algorithm, now).await? else {
-                        // The first key was made just now: what is decided anew knows it.
-                        self.directory.catch_up().await?;
-                        continue;
-                    };
+                    let key = self.signing_key(&known.tenant, algorithm, now).await?;
                     let claims = claims(&known, &record)?;
                     key.sign(ACCESS_TOKEN_TYP, &claims, self.entropy())
                         .map_err(Failure::from)?

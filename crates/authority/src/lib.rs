@@ -45,6 +45,7 @@ use chosen::ChosenSecrets;
 use directory::Directory;
 use failures::Failures;
 use limits::Limits;
+use signing::Signing;
 use token_reads::TokenReads;
 use uses::Uses;
 use writer::TokenWriter;
@@ -54,7 +55,7 @@ pub use credentials::{NotRedeemed, PreparedLink, Redeemed, Redemption};
 pub use introspect::Introspected;
 pub use issue::{Issued, TokenRequest};
 pub use limits::TooMany;
-pub use signing::{JWKS_MAX_AGE_SECONDS, Rotated};
+pub use signing::Rotated;
 pub use slow_hash::{NotHashed, SlowHash, SlowHashLimits};
 
 /// How often the directory catches up with the change feed by itself.
@@ -73,6 +74,7 @@ pub struct Authority {
     confirmations: Confirmations,
     slow_hash: SlowHash,
     chosen: ChosenSecrets,
+    signing: Signing,
     uses: Uses,
     failures: Failures,
     limits: Limits,
@@ -96,6 +98,7 @@ impl Authority {
             entropy,
             callers,
             slow_hash: SlowHash::new(one_core),
+            signing: Signing::default(),
             uses: Uses::default(),
             failures: Failures::default(),
             limits: Limits::default(),

@@ -3,10 +3,11 @@
 use chrono::{DateTime, Utc};
 use grantor_domain::audit::{Action, Event, Origin, Target};
 use grantor_domain::ids::TenantId;
+use grantor_storage::spare_keys::{self, SpareKey};
 use grantor_storage::{Change, ReadTx, Scope, installation, signing_keys, tenants};
 use serde_json::json;
 
-use crate::signing::context;
+use crate::signing::{context, spare_context};
 use crate::{Authority, Failure};
 
 /// How many tenants are read at once.
@@ -31,7 +32,27 @@ impl Authority {
                 count += self.reseal_tenant(tenant.id, origin, now).await?;
             }
         }
+        count += self.reseal_spares().await?;
         self.reseal_check(origin, now).await?;
+        Ok(count)
+    }
+
+    /// Nobody has signed with these, so the log of record says nothing of them. One that was taken meanwhile was sealed
+    /// anew with that.
+    async fn reseal_spares(&self) -> Result<usize, Failure> {
+        let mut count = 0;
+        for spare in spare_keys::all(&self.database).await? {
+            if self.keyring.sealed_with_current(&spare.sealed_private_key) {
+                continue;
+            }
+            let place = spare_context(spare.id);
+            let plain = self.keyring.open(&place, &spare.sealed_private_key)?;
+            let spare = SpareKey {
+                sealed_private_key: self.keyring.seal(self.entropy(), &place, &plain)?,
+                ..spare
+            };
+            count += usize::from(spare_keys::reseal(&self.database, spare).await?);
+        }
         Ok(count)
     }
 

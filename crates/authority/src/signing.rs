@@ -1,69 +1,67 @@
-//! Signing keys of a tenant: made when first needed, published before use, rotated, retired. The keys of an algorithm
-//! are a line of generations of their own, which knows nothing of those of another.
+//! Signing keys of a tenant: made when first needed, published before use, rotated, retired. What signs when is decided by
+//! `domain/signing_key.rs`; here it is read, made and written.
 
-use std::collections::BTreeMap;
+mod make;
+mod rotate;
+mod spares;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use grantor_domain::audit::{Action, Actor, Event, Events, Origin, Target};
+use grantor_domain::audit::{Actor, Origin};
 use grantor_domain::ids::TenantId;
-use grantor_domain::lifetime::AccessTokenLifetime;
 use grantor_domain::resource_server::SigningAlgorithm;
-use grantor_keys::{Algorithm, Jwks, SealContext, SigningKey, generate_signing_key, uuid_v7};
+use grantor_domain::signing_key::{KeySchedule, KeyTimes, NewKey, signer};
+use grantor_keys::{Algorithm, Jwks, SealContext, SigningKey};
 use grantor_storage::signing_keys::{self, StoredSigningKey};
 use grantor_storage::{Change, ReadTx, Scope, StorageError, tenants};
-use serde_json::json;
 
 use crate::directory::TenantEntry;
 use crate::{Authority, Failure, Refusal};
+use spares::Spares;
 
-/// How long verifiers may keep the published keys.
-pub const JWKS_MAX_AGE_SECONDS: i64 = 300;
+pub use rotate::Rotated;
+pub(crate) use spares::context as spare_context;
 
-/// A new key is published for this long before it signs: until every cache has it.
-fn lead() -> TimeDelta {
-    TimeDelta::seconds(2 * JWKS_MAX_AGE_SECONDS)
-}
-
-/// An old key is published for this long after its successor took over: until the last token that it signed
-/// is over.
-fn tail() -> TimeDelta {
-    TimeDelta::seconds(i64::from(AccessTokenLifetime::LONGEST) + JWKS_MAX_AGE_SECONDS)
-}
-
-/// What the rotation of the keys of one algorithm came to.
-#[derive(Debug, Clone)]
-pub struct Rotated {
-    /// The new key.
-    pub kid: String,
-    /// What it signs with.
-    pub algorithm: Algorithm,
-    /// It signs from here on.
-    pub signs_from: DateTime<Utc>,
-    /// The old ones of its algorithm are published until here.
-    pub old_published_until: DateTime<Utc>,
+/// What all tenants' keys have in common.
+#[derive(Clone, Default)]
+pub(crate) struct Signing {
+    schedule: KeySchedule,
+    spares: Spares,
 }
 
 impl Authority {
-    /// The keys of a tenant as they are published. The first one of an algorithm is made here if a resource server
-    /// says that its tokens are signed so: whoever keeps this set then has the key before the first token comes.
+    /// The same by these times of signing keys. Without, they are those that hold unless an installation says otherwise.
+    #[must_use]
+    pub fn with_key_schedule(self, schedule: KeySchedule) -> Self {
+        let signing = Signing {
+            schedule,
+            ..self.signing
+        };
+        Self { signing, ..self }
+    }
+
+    /// For how long verifiers may keep the published keys.
+    pub fn jwks_max_age(&self) -> TimeDelta {
+        self.signing.schedule.jwks_max_age()
+    }
+
+    /// The keys of a tenant as they are published. The first are made here, and those of an algorithm that a resource
+    /// server names: whoever keeps this set then has the key before the first token comes. A tenant that was suspended
+    /// before it had any key has none.
     pub async fn jwks(&self, tenant: TenantId, now: DateTime<Utc>) -> Result<Jwks, Refusal> {
         let (_, entry) = self.directory.tenant(tenant, now).await?;
         let entry = entry.ok_or(Refusal::NoSuchTenant)?;
-        let tenant = &entry.tenant;
-        let mut published = published(&entry.keys, now);
-        // The management API's tokens are for every tenant, and have the default.
-        let named = entry.algorithms.iter().copied();
-        let needed = [SigningAlgorithm::default()].into_iter().chain(named);
-        for algorithm in needed.map(key_algorithm) {
-            let is_there = published.iter().any(|key| key.algorithm == algorithm);
-            // tenant_2: a suspended tenant takes no change.
-            if !is_there && !tenant.suspension.is_suspended() {
-                published = self.first_key(tenant.id, algorithm, now).await?;
+        let mut keys = published(&entry.keys, now);
+        // tenant_2: a suspended tenant takes no change.
+        if !entry.tenant.suspension.is_suspended() {
+            let missing = self.missing(&keys, entry.algorithms.clone(), now);
+            if !missing.is_empty() {
+                keys = self.make_first_keys(tenant, missing, now).await?;
             }
         }
         Ok(Jwks {
-            keys: published.into_iter().map(|key| key.public).collect(),
+            keys: keys.into_iter().map(|key| key.public).collect(),
         })
     }
 
@@ -81,48 +79,69 @@ impl Authority {
             .await
     }
 
-    /// The key that signs with an algorithm now: of those whose time has come, the newest. Where there is none yet, the
-    /// first is made, and what is known of the tenant is not current any more: then nothing is given.
+    /// The key that signs now what is to be signed with an algorithm. Where the first one was made just now, the entry is
+    /// behind, and what is decided by it will be decided anew.
     pub(crate) async fn signing_key(
         &self,
         entry: &TenantEntry,
         algorithm: SigningAlgorithm,
         now: DateTime<Utc>,
-    ) -> Result<Option<Arc<SigningKey>>, Failure> {
-        let (tenant, algorithm) = (entry.tenant.id, key_algorithm(algorithm));
-        let published = published(&entry.keys, now);
-        let mut candidates = published.iter().filter(|key| key.algorithm == algorithm);
-        // Another replica's clock, or a later request's, made the first key a moment ahead of this one's:
-        // a first key has no predecessor to wait for.
-        let Some(key) = candidates
-            .clone()
-            .find(|key| key.signs_from <= now)
-            .or(candidates.next_back())
-        else {
-            self.first_key(tenant, algorithm, now).await?;
-            return Ok(None);
+    ) -> Result<Arc<SigningKey>, Failure> {
+        let tenant = entry.tenant.id;
+        let missing = self.missing(&entry.keys, vec![algorithm], now);
+        let made;
+        let keys = if missing.is_empty() {
+            &entry.keys
+        } else {
+            made = self.make_first_keys(tenant, missing, now).await?;
+            &made
         };
-        let unsealed = entry.unsealed(&key.kid, || {
+        let live = keys.iter().filter(|key| is_published(key, now));
+        let name = signer(live.map(StoredSigningKey::times), algorithm, now)
+            .ok_or(Failure::Impossible("no signing key whose time has come"))?;
+        let key = keys
+            .iter()
+            .find(|key| key.times().name == name)
+            .ok_or(Failure::Impossible("a signing key that is not there"))?;
+        entry.unsealed(&key.kid, || {
             let private = self.keyring.open(&context(tenant, key.id), &key.sealed)?;
-            Ok::<_, Failure>(SigningKey::from_pkcs8(
+            Ok(SigningKey::from_pkcs8(
                 key.algorithm,
                 key.kid.clone(),
                 &private,
                 self.entropy(),
             )?)
-        });
-        Ok(Some(unsealed?))
+        })
     }
 
-    /// Makes the first key of an algorithm, unless another replica was faster: then that one's is taken. Gives all
-    /// that is published then.
-    async fn first_key(
+    /// The first keys that are missing among these, as far as making them takes no time.
+    fn missing(
+        &self,
+        keys: &[StoredSigningKey],
+        needed: Vec<SigningAlgorithm>,
+        now: DateTime<Utc>,
+    ) -> Vec<NewKey> {
+        let times: Vec<KeyTimes> = keys
+            .iter()
+            .filter(|key| is_published(key, now))
+            .map(StoredSigningKey::times)
+            .collect();
+        let mut missing = self.signing.schedule.first_keys(&times, needed, now);
+        if !times.is_empty() && self.signing.spares.are_out(now) {
+            missing.retain(|new| key_algorithm(new.name.algorithm).is_quickly_made());
+        }
+        missing
+    }
+
+    /// Makes the first keys of algorithms, unless another replica was faster: then that one's are taken. Gives all that
+    /// is published then. What takes a spare key that isn't there is left for later.
+    async fn make_first_keys(
         &self,
         tenant: TenantId,
-        algorithm: Algorithm,
+        new: Vec<NewKey>,
         now: DateTime<Utc>,
     ) -> Result<Vec<StoredSigningKey>, Failure> {
-        let key = self.new_key(tenant, algorithm, 1, now, now)?;
+        let maker = self.key_maker(tenant, now);
         let made = self
             .database
             .change(
@@ -130,17 +149,19 @@ impl Authority {
                 Origin::without_request(Actor::Server),
                 now,
                 move |tx| {
-                    signing_keys::insert(tx, tenant, &key)?;
-                    let event =
-                        Event::new(tenant, Action::SigningKeyCreated, Target::Tenant(tenant))
-                            .after(json!({ "kid": key.kid, "algorithm": key.algorithm.as_str() }));
-                    Ok::<_, StorageError>(Change::made((), event))
+                    let made = maker.make_all(tx, &new)?;
+                    Ok::<_, Failure>(match made.events() {
+                        Some(events) => Change::made((), events),
+                        None => Change::Nothing(()),
+                    })
                 },
             )
             .await;
+        self.signing.spares.ask_for_more();
         match made {
-            Ok(()) | Err(StorageError::Taken { .. }) => {}
-            Err(error) => return Err(error.into()),
+            Ok(()) => {}
+            Err(failure) if is_taken(&failure) => {}
+            Err(error) => return Err(error),
         }
         self.database
             .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
@@ -148,99 +169,21 @@ impl Authority {
             })
             .await
     }
+}
 
-    /// Makes the next key of each algorithm that the tenant has keys of. It is published at once, signs once every
-    /// cache has it, and the older ones go when the last token that they signed is over. Where there is no key yet,
-    /// the first of the default is made, and signs at once.
-    pub async fn rotate_signing_keys(
-        &self,
-        tenant: TenantId,
-        origin: Origin,
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Rotated>, Refusal> {
-        let mut newest: BTreeMap<&str, (Algorithm, i32)> = BTreeMap::new();
-        for key in self.published_keys(tenant, now).await? {
-            let line = newest
-                .entry(key.algorithm.as_str())
-                .or_insert((key.algorithm, key.generation));
-            line.1 = line.1.max(key.generation);
-        }
-        if newest.is_empty() {
-            let default = key_algorithm(SigningAlgorithm::default());
-            newest.insert(default.as_str(), (default, 0));
-        }
-        let mut keys = Vec::new();
-        for (algorithm, generation) in newest.into_values() {
-            let signs_from = if generation == 0 { now } else { now + lead() };
-            keys.push(self.new_key(tenant, algorithm, generation + 1, now, signs_from)?);
-        }
-        let rotated = keys
-            .iter()
-            .map(|key| Rotated {
-                kid: key.kid.clone(),
-                algorithm: key.algorithm,
-                signs_from: key.signs_from,
-                old_published_until: key.signs_from + tail(),
-            })
-            .collect();
-        self.database
-            .change(Scope::Tenant(tenant), origin, now, move |tx| {
-                let mut events: Option<Events> = None;
-                for key in &keys {
-                    signing_keys::insert(tx, tenant, key)?;
-                    let until = key.signs_from + tail();
-                    signing_keys::retire_before(tx, tenant, key.algorithm, key.generation, until)?;
-                    let event =
-                        Event::new(tenant, Action::SigningKeyRotated, Target::Tenant(tenant))
-                            .after(json!({ "kid": key.kid, "algorithm": key.algorithm.as_str(),
-                                "signs_from": key.signs_from }));
-                    events = Some(match events {
-                        Some(events) => events.and(event),
-                        None => event.into(),
-                    });
-                }
-                Ok::<_, StorageError>(match events {
-                    Some(events) => Change::made((), events),
-                    None => Change::Nothing(()),
-                })
-            })
-            .await?;
-        Ok(rotated)
-    }
+/// Whether another replica has made the same generation meanwhile.
+fn is_taken(failure: &Failure) -> bool {
+    matches!(failure, Failure::Storage(StorageError::Taken { constraint }) if constraint == signing_keys::GENERATION)
+}
 
-    fn new_key(
-        &self,
-        tenant: TenantId,
-        algorithm: Algorithm,
-        generation: i32,
-        now: DateTime<Utc>,
-        signs_from: DateTime<Utc>,
-    ) -> Result<StoredSigningKey, Failure> {
-        let made = generate_signing_key(algorithm, self.entropy())?;
-        let millis = u64::try_from(now.timestamp_millis())
-            .map_err(|_| Failure::Impossible("a clock before 1970"))?;
-        let id = uuid_v7(millis, self.entropy())?;
-        let sealed = self
-            .keyring
-            .seal(self.entropy(), &context(tenant, id), &made.pkcs8)?;
-        Ok(StoredSigningKey {
-            kid: made.kid,
-            id,
-            algorithm: made.algorithm,
-            generation,
-            public: made.public,
-            sealed,
-            created_at: now,
-            signs_from,
-            published_until: None,
-        })
-    }
+fn is_published(key: &StoredSigningKey, now: DateTime<Utc>) -> bool {
+    key.published_until.is_none_or(|until| until > now)
 }
 
 /// Those of the keys that are published at a time, in their order.
 fn published(keys: &[StoredSigningKey], now: DateTime<Utc>) -> Vec<StoredSigningKey> {
-    let is_over = |key: &&StoredSigningKey| key.published_until.is_some_and(|until| until <= now);
-    keys.iter().filter(|key| !is_over(key)).cloned().collect()
+    let live = keys.iter().filter(|key| is_published(key, now));
+    live.cloned().collect()
 }
 
 /// The algorithm of the keys for what resource servers ask for.
@@ -248,6 +191,7 @@ fn key_algorithm(algorithm: SigningAlgorithm) -> Algorithm {
     match algorithm {
         SigningAlgorithm::Es256 => Algorithm::Es256,
         SigningAlgorithm::EdDsa => Algorithm::EdDsa,
+        SigningAlgorithm::Rs256 => Algorithm::Rs256,
     }
 }
 

@@ -228,10 +228,11 @@ async fn serve(
         stop.send_replace(true);
         why
     };
-    let (api_server, token_server, (), why) = tokio::join!(
+    let (api_server, token_server, (), (), why) = tokio::join!(
         api_server,
         token_server,
-        foundation.keep_partitions(wait(stopped)),
+        foundation.keep_partitions(wait(stopped.clone())),
+        foundation.keep_signing_keys(wait(stopped)),
         ending
     );
     api_server.map_err(Failure::io("the management API's server"))?;

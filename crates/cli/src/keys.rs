@@ -1,5 +1,6 @@
 //! `grantor keys`: master keys made, signing keys listed and rotated, sealed values sealed anew.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
@@ -27,7 +28,7 @@ enum KeysCommand {
     List(TenantArgs),
     /// Make a tenant's next signing key of each algorithm that it has one of: published at once, signing once every cache has it.
     Rotate(TenantArgs),
-    /// Seal signing keys anew under GRANTOR_MASTER_KEY. A secret of a client needs the master key that it was made under until it is rotated.
+    /// Seal signing keys and spare keys anew under GRANTOR_MASTER_KEY. A secret of a client needs the master key that it was made under until it is rotated.
     Reseal(CommonArgs),
 }
 
@@ -86,10 +87,27 @@ pub(crate) async fn run(args: KeysArgs) -> Result<(), Failure> {
         }
         KeysCommand::Rotate(args) => {
             let foundation = open(&args.common).await?;
-            let rotated = foundation
-                .authority
-                .rotate_signing_keys(args.tenant()?, origin(), foundation.clock.now())
-                .await?;
+            let (authority, now) = (&foundation.authority, foundation.clock.now());
+            let tenant = args.tenant()?;
+            // Nobody waits at the other end of a request here, so what is missing may be made.
+            authority.keep_spare_keys(now).await?;
+            let rotated = authority.rotate_signing_keys(tenant, origin(), now).await?;
+            let left_out: BTreeSet<&str> = authority
+                .published_keys(tenant, now)
+                .await?
+                .iter()
+                .map(|key| key.algorithm.as_str())
+                .filter(|algorithm| {
+                    rotated
+                        .iter()
+                        .all(|key| key.algorithm.as_str() != *algorithm)
+                })
+                .collect();
+            for algorithm in left_out {
+                say(&format!(
+                    "{algorithm}: others took all keys that were ready; run this again"
+                ));
+            }
             for key in rotated {
                 say(&format!(
                     "{}  {}  signs from {}; older {} keys are published until {}",

@@ -8,6 +8,7 @@ mod keys;
 mod migrate;
 mod openapi;
 mod owner;
+mod restore_fence;
 mod retention;
 mod terminal;
 
@@ -37,6 +38,8 @@ enum Command {
     Openapi(openapi::OpenapiArgs),
     /// Tell or set for how long the change feed and the log of record are kept.
     Retention(retention::RetentionArgs),
+    /// After a restore from a backup: let no token that was issued before be good.
+    RestoreFence(Box<restore_fence::RestoreFenceArgs>),
     /// Make a master key; list and rotate signing keys; seal them anew.
     Keys(Box<keys::KeysArgs>),
 }
@@ -51,6 +54,7 @@ async fn main() {
         Some(Command::Bootstrap(args)) => bootstrap::run(*args).await,
         Some(Command::Openapi(args)) => openapi::run(&args),
         Some(Command::Retention(args)) => retention::run(&args),
+        Some(Command::RestoreFence(args)) => restore_fence::run(*args).await,
         Some(Command::Keys(args)) => keys::run(*args).await,
     };
     let code = match done {

@@ -298,6 +298,8 @@ actions! {
     SigningKeyCreated = "signing_key.created";
     /// The signing key was replaced by a new one.
     SigningKeyRotated = "signing_key.rotated";
+    /// The installation was restored from a backup, and nothing that was issued before is good any more.
+    RestoreFenced = "platform.restore_fenced";
     /// Sealed values were sealed under the current master key.
     SealedAnew = "platform.sealed_anew";
     /// A person was erased from the log of record.

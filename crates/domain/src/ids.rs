@@ -142,6 +142,8 @@ typed_ids! {
     RoleAssignmentId = "ras";
     /// A link by which a member sets a password, once; the id's time is the link's expiry.
     CredentialLinkId = "lnk";
+    /// All the refresh tokens of one authorization; the id's time is when they are over.
+    RefreshFamilyId = "fam";
     /// One row of the log of record.
     AuditEventId = "aud";
     /// Something in the outbox; the id's time is when it is given up.

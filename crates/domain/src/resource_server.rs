@@ -198,21 +198,27 @@ impl TokenFormat {
 }
 
 /// With what the tokens of a resource server are signed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum SigningAlgorithm {
     /// ECDSA on P-256 with SHA-256: every verifier of JWTs knows it.
     #[default]
     Es256,
     /// Ed25519.
     EdDsa,
+    /// RSASSA-PKCS1-v1_5 with SHA-256: for verifiers that know nothing newer.
+    Rs256,
 }
 
 impl SigningAlgorithm {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Es256, Self::EdDsa, Self::Rs256];
+
     /// The stored word, which is the registered name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Es256 => "ES256",
             Self::EdDsa => "EdDSA",
+            Self::Rs256 => "RS256",
         }
     }
 
@@ -221,6 +227,7 @@ impl SigningAlgorithm {
         match text {
             "ES256" => Some(Self::Es256),
             "EdDSA" => Some(Self::EdDsa),
+            "RS256" => Some(Self::Rs256),
             _ => None,
         }
     }
@@ -658,10 +665,10 @@ pub(crate) mod tests {
 
     #[test]
     fn only_the_registered_names_are_signing_algorithms() {
-        for algorithm in [SigningAlgorithm::Es256, SigningAlgorithm::EdDsa] {
+        for algorithm in SigningAlgorithm::ALL {
             assert_eq!(SigningAlgorithm::parse(algorithm.as_str()), Some(algorithm));
         }
-        for other in ["", "none", "es256", "EDDSA", "Ed25519", "RS256", "ES256 "] {
+        for other in ["", "none", "es256", "EDDSA", "Ed25519", "RS512", "ES256 "] {
             assert_eq!(SigningAlgorithm::parse(other), None, "{other}");
         }
     }

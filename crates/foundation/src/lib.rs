@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use grantor_authority::{Authority, SlowHashLimits};
+use grantor_authority::{Authority, Failure, SlowHashLimits};
+use grantor_domain::signing_key::KeySchedule;
 use grantor_keys::{Entropy, Keyring, MasterKey, MasterKeyError, OpenError as Unsealing};
 use grantor_server_kit::config::{SenderError, names};
 use grantor_server_kit::{
@@ -87,6 +88,17 @@ pub fn keyring(settings: &CommonSettings) -> Result<Keyring, OpenError> {
     Ok(Keyring::new(current, previous))
 }
 
+/// The times of signing keys, as the settings say.
+pub fn key_schedule(settings: &CommonSettings) -> KeySchedule {
+    let max_age = TimeDelta::seconds(
+        i64::try_from(settings.jwks_max_age.as_secs()).unwrap_or(i64::from(u32::MAX)),
+    );
+    let rotation = settings
+        .signing_key_rotation_days
+        .map(|days| TimeDelta::days(days.into()));
+    KeySchedule::new(max_age, rotation)
+}
+
 /// Prepares the way to a database for requests. Nothing is checked yet.
 pub fn database(url: &str, settings: &CommonSettings, entropy: Arc<dyn Entropy>) -> Database {
     // A request makes two calls or three; together they should end before the handler's own deadline.
@@ -156,6 +168,7 @@ impl Foundation {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Ok(Self {
             authority: Authority::new(database, keyring)
+                .with_key_schedule(key_schedule(settings))
                 // Whoever guesses at secrets leaves half of the machine to everybody else.
                 .with_slow_hash(
                     SlowHashLimits::for_cores(cores),
@@ -227,6 +240,37 @@ impl Foundation {
         if let Err(error) = self.authority.write_failures(now).await {
             log::warn!("how often clients failed could not be written: {error}");
         }
+    }
+
+    /// Keeps the stock of spare keys, and rotates signing keys whose time has come, again and again, until told to stop.
+    /// Any number of replicas may do so at once.
+    pub async fn keep_signing_keys(&self, stop: impl Future<Output = ()>) {
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            if let Err(error) = self.keep_signing_keys_now().await {
+                log::warn!("signing keys could not be kept: {error}");
+            }
+            tokio::select! {
+                () = &mut stop => return,
+                () = tokio::time::sleep(KEEPING_INTERVAL) => {}
+                () = self.authority.spare_keys_wanted() => {}
+            }
+        }
+    }
+
+    async fn keep_signing_keys_now(&self) -> Result<(), Failure> {
+        let spares = self.authority.keep_spare_keys(self.clock.now()).await?;
+        if spares > 0 {
+            log::debug!("made {spares} spare keys");
+        }
+        let rotated = self
+            .authority
+            .rotate_due_signing_keys(self.clock.now())
+            .await?;
+        if rotated > 0 {
+            log::info!("{rotated} signing keys got successors");
+        }
+        Ok(())
     }
 
     /// Keeps the partitions, again and again, until told to stop. Any number of replicas may do so at once.

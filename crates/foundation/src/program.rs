@@ -93,6 +93,7 @@ where
     tokio::select! {
         served = served => served?,
         () = keeper.keep_partitions(std::future::pending()) => {}
+        () = keeper.keep_signing_keys(std::future::pending()) => {}
     }
     Ok(())
 }

@@ -3,7 +3,10 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::{
     digest,
-    signature::{ECDSA_P256_SHA256_FIXED, ED25519, UnparsedPublicKey},
+    signature::{
+        ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
+        UnparsedPublicKey,
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +48,14 @@ pub enum PublicParameters {
         crv: EdwardsCurve,
         /// The key.
         x: Coordinate,
+    },
+    /// A modulus and an exponent (RFC 7518 §6.3.1).
+    #[serde(rename = "RSA")]
+    Rsa {
+        /// The modulus.
+        n: Modulus,
+        /// The exponent.
+        e: Exponent,
     },
 }
 
@@ -100,6 +111,62 @@ impl From<Coordinate> for String {
     }
 }
 
+/// The modulus of an RSA key: from 2048 to 4096 bits, base64url in JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Modulus(Vec<u8>);
+
+/// The text is no modulus of a size that is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a modulus is not an odd number of 2048 to 4096 bits in base64url without leading zeros")]
+pub struct MalformedModulus;
+
+impl Modulus {
+    /// Takes up the number, the highest byte first.
+    pub(crate) fn from_bytes(bytes: Vec<u8>) -> Result<Self, MalformedModulus> {
+        // RFC 7518 §3.3: a key of size 2048 bits or larger MUST be used. §6.3.1.1: no extra zero-valued octet in
+        // front. Larger ones than 4096 bits are nobody's, but would cost the verifier a lot.
+        let long_enough = match bytes.len() {
+            256 => bytes.first().is_some_and(|first| *first >= 0x80),
+            257..=512 => bytes.first().is_some_and(|first| *first != 0),
+            _ => false,
+        };
+        let odd = bytes.last().is_some_and(|last| last % 2 == 1);
+        if long_enough && odd {
+            Ok(Self(bytes))
+        } else {
+            Err(MalformedModulus)
+        }
+    }
+}
+
+impl TryFrom<String> for Modulus {
+    type Error = MalformedModulus;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| MalformedModulus)?;
+        Self::from_bytes(bytes)
+    }
+}
+
+impl From<Modulus> for String {
+    fn from(modulus: Modulus) -> Self {
+        URL_SAFE_NO_PAD.encode(modulus.0)
+    }
+}
+
+/// The one exponent that RSA keys have here, as nearly everywhere: 65537.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Exponent {
+    /// 65537, the fourth of Fermat's numbers.
+    #[serde(rename = "AQAB")]
+    F4,
+}
+
+impl Exponent {
+    const F4_BYTES: [u8; 3] = [1, 0, 1];
+}
+
 /// A set of published keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Jwks {
@@ -146,9 +213,20 @@ impl PublicJwk {
             ) => UnparsedPublicKey::new(&ED25519, x.0)
                 .verify(message, signature)
                 .is_ok(),
+            (Algorithm::Rs256, PublicParameters::Rsa { n, e: Exponent::F4 }) => {
+                RsaPublicKeyComponents {
+                    n: n.0.as_slice(),
+                    e: Exponent::F4_BYTES.as_slice(),
+                }
+                .verify(&RSA_PKCS1_2048_8192_SHA256, message, signature)
+                .is_ok()
+            }
             // A key that says of itself what it is not.
-            (Algorithm::Es256, PublicParameters::Okp { .. })
-            | (Algorithm::EdDsa, PublicParameters::Ec { .. }) => false,
+            (Algorithm::Es256, PublicParameters::Okp { .. } | PublicParameters::Rsa { .. })
+            | (Algorithm::EdDsa, PublicParameters::Ec { .. } | PublicParameters::Rsa { .. })
+            | (Algorithm::Rs256, PublicParameters::Ec { .. } | PublicParameters::Okp { .. }) => {
+                false
+            }
         }
     }
 }
@@ -175,17 +253,23 @@ impl PublicParameters {
         })
     }
 
+    /// Takes up the modulus of a key whose exponent is 65537.
+    pub(crate) fn rsa(modulus: Vec<u8>, exponent: &[u8]) -> Option<Self> {
+        let n = Modulus::from_bytes(modulus).ok()?;
+        (exponent == Exponent::F4_BYTES).then_some(Self::Rsa { n, e: Exponent::F4 })
+    }
+
     pub(crate) fn thumbprint(&self) -> String {
         // RFC 7638 §3: the required members alone, in lexicographic order, without whitespace.
-        match *self {
+        match self {
             Self::Ec {
                 crv: Curve::P256,
                 x,
                 y,
             } => hash_base64url(&format!(
                 r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#,
-                String::from(x),
-                String::from(y)
+                String::from(*x),
+                String::from(*y)
             )),
             // RFC 8037 §2: of these keys the required members are these.
             Self::Okp {
@@ -193,7 +277,11 @@ impl PublicParameters {
                 x,
             } => hash_base64url(&format!(
                 r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#,
-                String::from(x)
+                String::from(*x)
+            )),
+            Self::Rsa { n, e: Exponent::F4 } => hash_base64url(&format!(
+                r#"{{"e":"AQAB","kty":"RSA","n":"{}"}}"#,
+                String::from(n.clone())
             )),
         }
     }
@@ -484,6 +572,7 @@ mod tests {
             ("\"sig\"", "\"enc\""),
             ("ES256", "none"),
             ("ES256", "HS256"),
+            ("ES256", "RS384"),
             ("f83O", "83O"),
             ("f83O", "f83O="),
             ("RVEU", "RVEV"),

@@ -176,7 +176,7 @@ fn rfc7515_2_base64url_is_canonical() {
 fn rfc8725_3_1_none_and_symmetric_algorithms_are_refused() {
     let issuer = issuer();
     for alg in [
-        "none", "None", "nOnE", "", "HS256", "RS256", "ES384", "es256",
+        "none", "None", "nOnE", "", "HS256", "RS256", "RS384", "PS256", "ES384", "es256",
     ] {
         let mut header = issuer.header();
         header["alg"] = json!(alg);

@@ -24,6 +24,8 @@ mod link_token;
 mod master;
 mod opaque;
 mod password;
+mod refresh_token;
+mod rsa;
 mod seal;
 mod secret;
 mod signing;
@@ -36,7 +38,8 @@ mod verifier;
 pub use derive::Mac;
 pub use entropy::{Entropy, EntropyError, SystemEntropy};
 pub use jwk::{
-    Coordinate, Curve, EdwardsCurve, Jwks, KeyUse, MalformedCoordinate, PublicJwk, PublicParameters,
+    Coordinate, Curve, EdwardsCurve, Exponent, Jwks, KeyUse, MalformedCoordinate, MalformedModulus,
+    Modulus, PublicJwk, PublicParameters,
 };
 pub use jws::{MAX_JWS_LENGTH, SignError, VerifyError, peek_claims, verify_jws};
 pub use keyring::Keyring;
@@ -44,6 +47,7 @@ pub use link_token::LinkToken;
 pub use master::{KeyId, MasterKey, MasterKeyError};
 pub use opaque::{OpaqueToken, TokenPlace};
 pub use password::{PasswordHashError, PasswordVerifier, UnknownPasswordVerifier};
+pub use refresh_token::{RefreshPlace, RefreshToken};
 pub use seal::{OpenError, SealContext, SealError};
 pub use secret::{MalformedSecret, PlainSecret, SecretKind};
 pub use signing::{Algorithm, KeyError, NewSigningKey, SigningKey, generate_signing_key};

@@ -2,11 +2,14 @@
 
 use std::fmt;
 
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
+    RsaKeyPair, RsaPublicKeyComponents,
+};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::{Entropy, KeyUse, PublicJwk, PublicParameters};
+use crate::{Entropy, KeyUse, PublicJwk, PublicParameters, rsa};
 
 /// The registered signature algorithms that are in use (RFC 7518 §3.1, RFC 8037 §3.1).
 ///
@@ -19,14 +22,29 @@ pub enum Algorithm {
     /// Ed25519, under the name that it has in JOSE.
     #[serde(rename = "EdDSA")]
     EdDsa,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    #[serde(rename = "RS256")]
+    Rs256,
 }
 
 impl Algorithm {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Es256, Self::EdDsa, Self::Rs256];
+
+    /// Whether a key is made in no time. One of RSA takes tenths of a second, so it is made ahead.
+    pub fn is_quickly_made(self) -> bool {
+        match self {
+            Self::Es256 | Self::EdDsa => true,
+            Self::Rs256 => false,
+        }
+    }
+
     /// The registered name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Es256 => "ES256",
             Self::EdDsa => "EdDSA",
+            Self::Rs256 => "RS256",
         }
     }
 
@@ -35,6 +53,7 @@ impl Algorithm {
         match name {
             "ES256" => Some(Self::Es256),
             "EdDSA" => Some(Self::EdDsa),
+            "RS256" => Some(Self::Rs256),
             _ => None,
         }
     }
@@ -83,36 +102,52 @@ pub struct SigningKey {
 enum Pair {
     Es256(EcdsaKeyPair),
     EdDsa(Ed25519KeyPair),
+    Rs256(RsaKeyPair),
 }
 
-/// Makes a key pair, named by its thumbprint.
+/// Makes a key pair, named by its thumbprint. One for RS256 takes tenths of a second and is of OpenSSL's own
+/// randomness, for `ring` makes none.
 pub fn generate_signing_key(
     algorithm: Algorithm,
     entropy: &dyn Entropy,
 ) -> Result<NewSigningKey, KeyError> {
-    let pkcs8 = match algorithm {
-        Algorithm::Es256 => {
-            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, entropy.ring())
-                .map_err(|_| KeyError::Generation)?
-        }
-        Algorithm::EdDsa => {
-            Ed25519KeyPair::generate_pkcs8(entropy.ring()).map_err(|_| KeyError::Generation)?
-        }
+    let kept = |document: Result<ring::pkcs8::Document, _>| {
+        document
+            .map(|document| Zeroizing::new(document.as_ref().to_vec()))
+            .map_err(|_: ring::error::Unspecified| KeyError::Generation)
     };
-    let pkcs8 = Zeroizing::new(pkcs8.as_ref().to_vec());
-    let unnamed = SigningKey::from_pkcs8(algorithm, String::new(), &pkcs8, entropy)?;
-    let kid = unnamed.public.thumbprint();
-    let public = SigningKey {
-        kid: kid.clone(),
-        ..unnamed
+    let pkcs8 = match algorithm {
+        Algorithm::Es256 => kept(EcdsaKeyPair::generate_pkcs8(
+            &ECDSA_P256_SHA256_FIXED_SIGNING,
+            entropy.ring(),
+        ))?,
+        Algorithm::EdDsa => kept(Ed25519KeyPair::generate_pkcs8(entropy.ring()))?,
+        Algorithm::Rs256 => rsa::generate_pkcs8()?,
+    };
+    NewSigningKey::from_pkcs8(algorithm, pkcs8, entropy)
+}
+
+impl NewSigningKey {
+    /// A key pair that was made ahead, named by its thumbprint.
+    pub fn from_pkcs8(
+        algorithm: Algorithm,
+        pkcs8: Zeroizing<Vec<u8>>,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, KeyError> {
+        let unnamed = SigningKey::from_pkcs8(algorithm, String::new(), &pkcs8, entropy)?;
+        let kid = unnamed.public.thumbprint();
+        let public = SigningKey {
+            kid: kid.clone(),
+            ..unnamed
+        }
+        .public();
+        Ok(Self {
+            kid,
+            algorithm,
+            pkcs8,
+            public,
+        })
     }
-    .public();
-    Ok(NewSigningKey {
-        kid,
-        algorithm,
-        pkcs8,
-        public,
-    })
 }
 
 impl SigningKey {
@@ -149,6 +184,16 @@ impl SigningKey {
                     public,
                 })
             }
+            Algorithm::Rs256 => {
+                let pair = RsaKeyPair::from_pkcs8(pkcs8).map_err(|_| KeyError::Malformed)?;
+                let parts: RsaPublicKeyComponents<Vec<u8>> = pair.public().into();
+                let public = PublicParameters::rsa(parts.n, &parts.e).ok_or(KeyError::Malformed)?;
+                Ok(Self {
+                    kid,
+                    pair: Pair::Rs256(pair),
+                    public,
+                })
+            }
         }
     }
 
@@ -162,6 +207,7 @@ impl SigningKey {
         match self.pair {
             Pair::Es256(_) => Algorithm::Es256,
             Pair::EdDsa(_) => Algorithm::EdDsa,
+            Pair::Rs256(_) => Algorithm::Rs256,
         }
     }
 
@@ -176,14 +222,19 @@ impl SigningKey {
     }
 
     /// The raw signature over a message; none when the random source fails, which Ed25519 does without.
-    pub(crate) fn sign_raw(
-        &self,
-        message: &[u8],
-        entropy: &dyn Entropy,
-    ) -> Option<ring::signature::Signature> {
+    pub(crate) fn sign_raw(&self, message: &[u8], entropy: &dyn Entropy) -> Option<Vec<u8>> {
         match &self.pair {
-            Pair::Es256(pair) => pair.sign(entropy.ring(), message).ok(),
-            Pair::EdDsa(pair) => Some(pair.sign(message)),
+            Pair::Es256(pair) => {
+                let signature = pair.sign(entropy.ring(), message).ok()?;
+                Some(signature.as_ref().to_vec())
+            }
+            Pair::EdDsa(pair) => Some(pair.sign(message).as_ref().to_vec()),
+            Pair::Rs256(pair) => {
+                let mut signature = vec![0; pair.public().modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, entropy.ring(), message, &mut signature)
+                    .ok()?;
+                Some(signature)
+            }
         }
     }
 }
@@ -204,6 +255,7 @@ mod tests {
     use super::*;
     use crate::SystemEntropy;
 
+    /// Those whose keys are made in no time; RS256 has tests of its own, which share their keys.
     const ALL: [Algorithm; 2] = [Algorithm::Es256, Algorithm::EdDsa];
 
     fn new_key(algorithm: Algorithm) -> NewSigningKey {
@@ -247,10 +299,10 @@ mod tests {
             let (new, other) = (new_key(algorithm), new_key(algorithm));
             let key = load(algorithm, &new.pkcs8).unwrap();
             let signature = key.sign_raw(b"message", &SystemEntropy::default()).unwrap();
-            assert_eq!(signature.as_ref().len(), 64);
-            assert!(new.public.verifies(b"message", signature.as_ref()));
-            assert!(!new.public.verifies(b"massage", signature.as_ref()));
-            assert!(!other.public.verifies(b"message", signature.as_ref()));
+            assert_eq!(signature.len(), 64);
+            assert!(new.public.verifies(b"message", &signature));
+            assert!(!new.public.verifies(b"massage", &signature));
+            assert!(!other.public.verifies(b"message", &signature));
         }
     }
 
@@ -291,13 +343,13 @@ mod tests {
 
     #[test]
     fn only_the_names_in_use_are_algorithms() {
-        for algorithm in ALL {
+        for algorithm in Algorithm::ALL {
             assert_eq!(Algorithm::parse(algorithm.as_str()), Some(algorithm));
             assert_eq!(serde_json::to_value(algorithm).unwrap(), algorithm.as_str());
         }
         for name in [
             "none", "None", "NONE", "", "es256", "HS256", "ES384", "ES256 ", "EDDSA", "eddsa",
-            "Ed25519", "RS256",
+            "Ed25519", "rs256", "RS384", "PS256",
         ] {
             assert_eq!(Algorithm::parse(name), None, "{name}");
         }

@@ -23,6 +23,7 @@ diesel::table! {
         revoked_at -> Nullable<Timestamptz>,
         ip -> Nullable<Text>,
         user_agent -> Nullable<Text>,
+        family_id -> Nullable<Uuid>,
     }
 }
 
@@ -282,6 +283,24 @@ diesel::table! {
 }
 
 diesel::table! {
+    refresh_families (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        client_id -> Uuid,
+        member_id -> Uuid,
+        scopes -> Array<Text>,
+        generation -> Int8,
+        rotated_at -> Timestamptz,
+        idle_seconds -> Nullable<Int4>,
+        epoch -> Int8,
+        decided_at -> Int8,
+        created_at -> Timestamptz,
+        ended_at -> Nullable<Timestamptz>,
+        ended_why -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     resource_server_introspectors (tenant_id, resource_server_id, client_id) {
         tenant_id -> Uuid,
         resource_server_id -> Uuid,
@@ -374,6 +393,15 @@ diesel::table! {
         created_at -> Timestamptz,
         signs_from -> Timestamptz,
         published_until -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    spare_keys (id) {
+        id -> Uuid,
+        algorithm -> Text,
+        sealed_private_key -> Bytea,
+        created_at -> Timestamptz,
     }
 }
 
@@ -477,6 +505,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     members,
     organizations,
     parted_tables,
+    refresh_families,
     resource_server_introspectors,
     resource_server_keys,
     resource_server_scopes,
@@ -485,6 +514,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     roles,
     rotation_marks,
     signing_keys,
+    spare_keys,
     suspensions,
     tenant_quotas,
     tenant_settings,

@@ -2,10 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Timestamptz, Uuid as SqlUuid};
 use grantor_domain::ids::TenantId;
+use grantor_domain::resource_server::SigningAlgorithm;
+use grantor_domain::signing_key::{KeyName, KeyTimes};
 use grantor_keys::{Algorithm, PublicJwk};
 use uuid::Uuid;
 
+use crate::database::Database;
 use crate::error::StorageError;
 use crate::schema::signing_keys;
 use crate::stored;
@@ -35,6 +39,29 @@ pub struct StoredSigningKey {
     pub signs_from: DateTime<Utc>,
     /// After this it is not published any more.
     pub published_until: Option<DateTime<Utc>>,
+}
+
+/// The unique key at which two meet who make the same generation at once.
+pub const GENERATION: &str = "signing_keys_generation";
+
+impl StoredSigningKey {
+    /// Which key it is, and when it does what.
+    pub fn times(&self) -> KeyTimes {
+        let algorithm = match self.algorithm {
+            Algorithm::Es256 => SigningAlgorithm::Es256,
+            Algorithm::EdDsa => SigningAlgorithm::EdDsa,
+            Algorithm::Rs256 => SigningAlgorithm::Rs256,
+        };
+        KeyTimes {
+            name: KeyName {
+                algorithm,
+                generation: self.generation,
+            },
+            created_at: self.created_at,
+            signs_from: self.signs_from,
+            published_until: self.published_until,
+        }
+    }
 }
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -135,6 +162,51 @@ pub fn retire_before(
         .set(signing_keys::published_until.eq(published_until))
         .execute(tx.touching(tenant, Subject::Tenant(tenant))?)?;
     Ok(())
+}
+
+/// Removes the keys of a tenant that are not published any more, their private halves with them; tells their ids.
+pub fn remove_retired(
+    tx: &mut ChangeTx<'_>,
+    tenant: TenantId,
+    now: DateTime<Utc>,
+) -> Result<Vec<String>, StorageError> {
+    let retired = signing_keys::table
+        .filter(signing_keys::tenant_id.eq(tenant.uuid()))
+        .filter(signing_keys::published_until.le(now));
+    Ok(diesel::delete(retired)
+        .returning(signing_keys::kid)
+        .get_results(tx.touching(tenant, Subject::Tenant(tenant))?)?)
+}
+
+#[derive(QueryableByName)]
+struct DueRow {
+    #[diesel(sql_type = SqlUuid)]
+    tenant_id: Uuid,
+}
+
+// Along the index of the newest keys. A suspended tenant takes no change, so its keys wait until it is back.
+const DUE: &str = "SELECT DISTINCT tenant_id FROM (SELECT tenant_id FROM signing_keys \
+         WHERE published_until IS NULL AND created_at <= $1 \
+           AND NOT EXISTS (SELECT FROM tenant_suspensions AS mark WHERE mark.tenant_id = signing_keys.tenant_id \
+             AND (mark.paused_by_operator_at IS NOT NULL OR mark.deleted_at IS NOT NULL)) \
+         ORDER BY created_at LIMIT $2) AS due";
+
+/// Some tenants of which a newest key was made at a time or before.
+pub async fn tenants_due(
+    database: &Database,
+    made_until: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<TenantId>, StorageError> {
+    database
+        .bookkeeping(move |connection| {
+            let rows: Vec<DueRow> = diesel::sql_query(DUE)
+                .bind::<Timestamptz, _>(made_until)
+                .bind::<BigInt, _>(limit)
+                .load(connection)?;
+            let tenants = rows.into_iter().map(|row| row.tenant_id);
+            Ok(tenants.map(TenantId::from_uuid).collect())
+        })
+        .await
 }
 
 /// Replaces the sealed half of a key, after it was sealed anew under the current master key.

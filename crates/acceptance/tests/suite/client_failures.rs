@@ -58,7 +58,7 @@ fn client_10_failures_are_counted_by_kind_and_time_and_servers_add_up() {
     let mut scene = Scene::new();
     let world = &scene.world;
     let other = world.another_replica();
-    let patch = |body: &Value| {
+    let amend = |body: &Value| {
         let path = path_of(&scene.subject);
         send(&scene, "PATCH", &path, &[], &body.to_string()).expect(200)
     };
@@ -72,11 +72,11 @@ fn client_10_failures_are_counted_by_kind_and_time_and_servers_add_up() {
     guess(&scene, &other, 4);
     let form = "grant_type=client_credentials&scope=no.such:scope";
     assert_eq!(ask("token", form, &scene.subject), 400);
-    patch(&json!({ "token_endpoint_auth_method": "client_secret_post" }));
+    amend(&json!({ "token_endpoint_auth_method": "client_secret_post" }));
     assert_eq!(ask("revoke", "token=x", &scene.subject), 401);
-    patch(&json!({ "token_endpoint_auth_method": null, "allowed_ips": ["192.0.2.1"] }));
+    amend(&json!({ "token_endpoint_auth_method": null, "allowed_ips": ["192.0.2.1"] }));
     assert_eq!(ask("introspect", "token=x", &scene.subject), 401);
-    patch(&json!({ "allowed_ips": [] }));
+    amend(&json!({ "allowed_ips": [] }));
     let path = path_of(&scene.subject);
     send(&scene, "POST", &format!("{path}/disable"), &[], "").expect(200);
     assert_eq!(ask("token", form, &scene.subject), 401);

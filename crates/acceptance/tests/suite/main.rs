@@ -53,6 +53,7 @@ mod scopes;
 mod secrets;
 mod settings;
 mod signing_algorithms;
+mod signing_keys;
 mod slice;
 mod standards;
 mod tenants;

@@ -216,37 +216,60 @@ fn a_token_for_several_is_signed_with_what_they_agree_on_or_else_with_es256() {
 }
 
 #[test]
-fn a_key_is_published_before_the_first_token_where_a_resource_server_asks_for_it_and_nowhere_else()
-{
-    let orders = with_eddsa();
-    let Orders { world, tenant, .. } = &orders;
+fn the_first_keys_are_one_of_each_algorithm_and_are_published_before_the_first_token() {
+    let Orders { world, tenant, .. } = &with_eddsa();
     let globex = world.tenant("Globex");
-    assert_eq!(published(world, &globex), ["ES256"]);
-    assert_eq!(keys_of(world, &tenant.id, "EdDSA"), 0);
-    assert_eq!(published(world, tenant), ["ES256", "EdDSA"]);
-    let keys = jwks(world, tenant);
-    assert!(verified(&orders.token(READ), &keys).is_some());
-    assert_eq!(keys_of(world, &tenant.id, "EdDSA"), 1);
-    assert_eq!(told_of(world, &tenant.id, "EdDSA"), 1);
-    assert_eq!(published(world, &globex), ["ES256"]);
-    assert_eq!(keys_of(world, &globex.id, "EdDSA"), 0, "it needs none");
-    // Who has opaque tokens alone needs none either.
-    let opaque = Orders::new();
-    let body = json!({ "token_format": "opaque", "signing_algorithm": "EdDSA" });
-    send_to_orders(&opaque, "PATCH", &body).expect(200);
-    assert!(opaque.token(READ).starts_with("gat_"));
-    assert_eq!(published(&opaque.world, &opaque.tenant), ["ES256"]);
+    for tenant in [tenant, &globex] {
+        assert_eq!(
+            published(world, tenant),
+            ["ES256", "EdDSA"],
+            "no spare lies ready"
+        );
+        for algorithm in ["ES256", "EdDSA"] {
+            assert_eq!(keys_of(world, &tenant.id, algorithm), 1);
+            assert_eq!(told_of(world, &tenant.id, algorithm), 1);
+        }
+    }
+    let hers = jwks(world, &globex);
+    let ours = jwks(world, tenant);
+    for key in ours["keys"].as_array().unwrap() {
+        assert!(!hers["keys"].as_array().unwrap().contains(key));
+    }
 }
 
 #[test]
-fn tenant_2_a_suspended_tenant_gets_no_key() {
+fn tenant_2_a_suspended_tenant_gets_no_key_and_nobody_keeps_the_empty_set() {
     let orders = with_eddsa();
     let Orders { world, tenant, .. } = &orders;
-    let suspend = format!("/v1/tenants/{}/suspend", tenant.id);
-    let body = json!({ "reason": "Unpaid" });
-    send(world, &world.as_operator(), "POST", &suspend, &body).expect(200);
-    assert_eq!(published(world, tenant), ["ES256"]);
-    assert_eq!(keys_of(world, &tenant.id, "EdDSA"), 0);
+    forget_keys(world, tenant);
+    let standing = |verb: &str| {
+        let path = format!("/v1/tenants/{}/{verb}", tenant.id);
+        let body = json!({ "reason": "Unpaid" });
+        let body = if verb == "suspend" { body } else { Value::Null };
+        send(world, &world.as_operator(), "POST", &path, &body).expect(200);
+    };
+    standing("suspend");
+    let fetch = || world.http.get(&world.endpoint(&tenant.id, "jwks"), &[]);
+    let none = fetch();
+    assert_eq!(none.header("cache-control"), Some("no-store"));
+    assert_eq!(none.expect(200), json!({ "keys": [] }));
+    assert_eq!(keys_of(world, &tenant.id, "ES256"), 0);
+    standing("restore");
+    let first = fetch();
+    assert_eq!(first.header("cache-control"), Some("public, max-age=300"));
+    assert_eq!(published(world, tenant), ["ES256", "EdDSA"]);
+}
+
+/// As if the tenant had never signed anything.
+fn forget_keys(world: &World, tenant: &Tenant) {
+    let admin = world.as_admin(tenant);
+    let id: TenantId = tenant.id.parse().unwrap();
+    let gone = format!("DELETE FROM signing_keys WHERE tenant_id = '{}'", id.uuid());
+    diesel::RunQueryDsl::execute(diesel::sql_query(gone), &mut world.database.superuser()).unwrap();
+    // Nothing on the feed tells of that, so it is told by another change of what the tenant shares.
+    let settings = format!("/v1/tenants/{}/settings", tenant.id);
+    let told = json!({ "password_min_length": 16 });
+    send(world, &admin, "PATCH", &settings, &told).expect(200);
 }
 
 #[test]
@@ -346,21 +369,7 @@ fn twenty_at_once_make_one_first_key_of_each_algorithm() {
     let scopes = [READ, "bills.api:read"];
     orders.machine = orders.client(&json!({ "allowed_scopes": scopes }));
     let Orders { world, tenant, .. } = &orders;
-    let admin = world.as_admin(tenant);
-    // As if the tenant had never signed anything.
-    let id: TenantId = tenant.id.parse().unwrap();
-    let gone = format!("DELETE FROM signing_keys WHERE tenant_id = '{}'", id.uuid());
-    diesel::RunQueryDsl::execute(diesel::sql_query(gone), &mut world.database.superuser()).unwrap();
-    // Nothing on the feed tells of that, so it is told by another change of what the tenant shares.
-    let settings = format!("/v1/tenants/{}/settings", tenant.id);
-    send(
-        world,
-        &admin,
-        "PATCH",
-        &settings,
-        &json!({ "password_min_length": 16 }),
-    )
-    .expect(200);
+    forget_keys(world, tenant);
     let tokens = twenty_at_once(&orders, |turn| scopes[turn / 2 % 2]);
     assert_eq!(kids(&tokens).len(), 2);
     for algorithm in ["ES256", "EdDSA"] {
@@ -390,8 +399,7 @@ fn a_rotation_makes_the_next_key_of_each_algorithm_and_both_go_on() {
         algorithms.collect()
     };
     world.advance(TimeDelta::seconds(1));
-    // What has no key yet is not rotated: the lines of the two are of different lengths.
-    assert_eq!(algorithms(&rotate(&orders, &authority)), ["ES256"]);
+    assert_eq!(algorithms(&rotate(&orders, &authority)), ["ES256", "EdDSA"]);
     world.advance(TimeDelta::hours(1));
     let both = || scopes.map(|scope| orders.token(scope));
     let old = both();
@@ -414,7 +422,7 @@ fn a_rotation_makes_the_next_key_of_each_algorithm_and_both_go_on() {
         keys.any(|key| key["kid"] == kid)
     };
     assert!(new.iter().all(|kid| has(&all, kid)));
-    world.advance(TimeDelta::seconds(600));
+    world.advance(TimeDelta::seconds(615));
     let later = both();
     for (token, new) in later.iter().zip(&new) {
         assert_eq!(header(token)["kid"], *new);
@@ -439,7 +447,10 @@ fn a_rotation_makes_the_next_key_of_each_algorithm_and_both_go_on() {
     );
     assert_eq!(self::published(world, &orders.tenant), ["ES256", "EdDSA"]);
     assert_eq!(keys_of(world, &orders.tenant.id, "ES256"), 3);
-    assert_eq!(keys_of(world, &orders.tenant.id, "EdDSA"), 2);
+    assert_eq!(keys_of(world, &orders.tenant.id, "EdDSA"), 3);
+    // With the next one their private halves go too.
+    rotate(&orders, &authority);
+    assert_eq!(keys_of(world, &orders.tenant.id, "ES256"), 2);
 }
 
 #[test]
@@ -464,7 +475,7 @@ fn an_algorithm_that_is_not_there_is_refused_wherever_it_is_given() {
         ]
     };
     for bad in [
-        json!("RS256"),
+        json!("RS384"),
         json!("none"),
         json!("es256"),
         json!("Ed25519"),
@@ -477,8 +488,8 @@ fn an_algorithm_that_is_not_there_is_refused_wherever_it_is_given() {
             assert_eq!(faults(&answer, 422), ["/signing_algorithm"], "{bad}");
         }
     }
-    for answer in tried(json!("RS256")) {
-        for word in ["ES256", "EdDSA"] {
+    for answer in tried(json!("RS384")) {
+        for word in ["ES256", "EdDSA", "RS256"] {
             assert!(answer.body.contains(word), "the mend: {}", answer.body);
         }
     }

@@ -1,4 +1,4 @@
-//! What a client uses: its live_tokens, how near it is to its limits, and how often it failed (`client_10`, `client_15`).
+//! What a client uses: its live tokens, how near it is to its limits, and how often it failed (`client_10`, `client_15`).
 
 use chrono::{DateTime, TimeDelta, Utc};
 use grantor_domain::failure::{self, minute_of};

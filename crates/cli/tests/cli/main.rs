@@ -29,4 +29,6 @@ mod program;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod restore_fence;
+#[cfg(test)]
 mod tour;

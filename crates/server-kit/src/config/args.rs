@@ -87,6 +87,12 @@ pub struct CommonArgs {
     /// Threads that serve, 1 to 512 [default: one per core]
     #[arg(long, env = "GRANTOR_WORKERS", value_name = "NUMBER")]
     pub workers: Option<String>,
+    /// Seconds that verifiers may keep a tenant's published keys, 1 to 86400; the same on every server [default: 300]
+    #[arg(long, env = "GRANTOR_JWKS_MAX_AGE", value_name = "SECONDS")]
+    pub jwks_max_age: Option<String>,
+    /// Days after which a signing key gets a successor, 1 to 3650, or 0 for never [default: 90]
+    #[arg(long, env = "GRANTOR_SIGNING_KEY_ROTATION_DAYS", value_name = "DAYS")]
+    pub signing_key_rotation_days: Option<String>,
     /// Print the configuration without its secrets, and exit
     #[arg(long)]
     pub print_config: bool,
@@ -184,6 +190,8 @@ impl fmt::Debug for CommonArgs {
             .field("deadline_seconds", &self.deadline_seconds)
             .field("drain_seconds", &self.drain_seconds)
             .field("workers", &self.workers)
+            .field("jwks_max_age", &self.jwks_max_age)
+            .field("signing_key_rotation_days", &self.signing_key_rotation_days)
             .field("print_config", &self.print_config)
             .finish()
     }
@@ -242,6 +250,8 @@ mod tests {
             n::DEADLINE_SECONDS,
             n::DRAIN_SECONDS,
             n::WORKERS,
+            n::JWKS_MAX_AGE,
+            n::SIGNING_KEY_ROTATION_DAYS,
             n::API_LISTEN,
             n::API_OPERATIONS_LISTEN,
             n::API_RATE_PER_ADDRESS,

@@ -29,6 +29,11 @@ impl CommonSettings {
             ("deadline-seconds", self.deadline.as_secs().to_string()),
             ("drain-seconds", self.drain.as_secs().to_string()),
             ("workers", self.workers.to_string()),
+            ("jwks-max-age", self.jwks_max_age.as_secs().to_string()),
+            (
+                "signing-key-rotation-days",
+                self.signing_key_rotation_days.unwrap_or(0).to_string(),
+            ),
         ]
     }
 }
@@ -111,6 +116,8 @@ mod tests {
             names::DEADLINE_SECONDS,
             names::DRAIN_SECONDS,
             names::WORKERS,
+            names::JWKS_MAX_AGE,
+            names::SIGNING_KEY_ROTATION_DAYS,
         ] {
             assert!(printed.contains(&name.option.to_owned()), "{}", name.option);
         }

@@ -38,6 +38,13 @@ pub const DEADLINE_SECONDS: Name = Name::new("--deadline-seconds", "GRANTOR_DEAD
 pub const DRAIN_SECONDS: Name = Name::new("--drain-seconds", "GRANTOR_DRAIN_SECONDS");
 /// Threads that serve.
 pub const WORKERS: Name = Name::new("--workers", "GRANTOR_WORKERS");
+/// How long verifiers may keep a set of keys.
+pub const JWKS_MAX_AGE: Name = Name::new("--jwks-max-age", "GRANTOR_JWKS_MAX_AGE");
+/// How old a signing key grows before it gets a successor.
+pub const SIGNING_KEY_ROTATION_DAYS: Name = Name::new(
+    "--signing-key-rotation-days",
+    "GRANTOR_SIGNING_KEY_ROTATION_DAYS",
+);
 /// Where the API listens.
 pub const API_LISTEN: Name = Name::new("--api-listen", "GRANTOR_API_LISTEN");
 /// Where the API server answers operators.

@@ -37,6 +37,10 @@ pub struct CommonSettings {
     pub drain: Duration,
     /// Threads that serve.
     pub workers: usize,
+    /// How long verifiers may keep a tenant's published keys.
+    pub jwks_max_age: Duration,
+    /// After how many days a signing key gets a successor, if by itself at all.
+    pub signing_key_rotation_days: Option<u32>,
 }
 
 impl CommonArgs {
@@ -81,6 +85,8 @@ impl CommonArgs {
             10,
         );
         let workers = number(m, names::WORKERS, self.workers.as_ref(), 1..=512, cores());
+        let jwks_max_age = self.jwks_max_age(m);
+        let rotation_days = self.signing_key_rotation_days(m);
         let (Some(issuer_base), Some(api_base)) = (issuer_base, api_base) else {
             return Err(mistakes);
         };
@@ -97,7 +103,20 @@ impl CommonArgs {
             deadline: Duration::from_secs(deadline.into()),
             drain: Duration::from_secs(drain.into()),
             workers: workers as usize,
+            jwks_max_age: Duration::from_secs(jwks_max_age.into()),
+            signing_key_rotation_days: (rotation_days > 0).then_some(rotation_days),
         })
+    }
+
+    fn jwks_max_age(&self, mistakes: &mut Mistakes) -> u32 {
+        let given = self.jwks_max_age.as_ref();
+        number(mistakes, names::JWKS_MAX_AGE, given, 1..=86_400, 300)
+    }
+
+    fn signing_key_rotation_days(&self, mistakes: &mut Mistakes) -> u32 {
+        let name = names::SIGNING_KEY_ROTATION_DAYS;
+        let given = self.signing_key_rotation_days.as_ref();
+        number(mistakes, name, given, 0..=3_650, 90)
     }
 
     fn trusted_proxies(&self, mistakes: &mut Mistakes) -> TrustedProxies {
@@ -193,6 +212,8 @@ mod tests {
         assert_eq!(settings.deadline, Duration::from_secs(5));
         assert_eq!(settings.drain, Duration::from_secs(10));
         assert!(settings.workers >= 1);
+        assert_eq!(settings.jwks_max_age, Duration::from_secs(300));
+        assert_eq!(settings.signing_key_rotation_days, Some(90));
     }
 
     #[test]
@@ -208,6 +229,8 @@ mod tests {
             deadline_seconds: text("60"),
             drain_seconds: text("0"),
             workers: text("3"),
+            jwks_max_age: text("86400"),
+            signing_key_rotation_days: text("0"),
             ..CommonArgs::default()
         };
         let settings = args.resolve(false).unwrap();
@@ -223,6 +246,8 @@ mod tests {
             (settings.deadline, settings.drain),
             (Duration::from_secs(60), Duration::ZERO)
         );
+        assert_eq!(settings.jwks_max_age, Duration::from_secs(86_400));
+        assert_eq!(settings.signing_key_rotation_days, None, "never");
     }
 
     #[test]
@@ -242,6 +267,8 @@ mod tests {
             deadline_seconds: wrong(),
             drain_seconds: wrong(),
             workers: wrong(),
+            jwks_max_age: wrong(),
+            signing_key_rotation_days: wrong(),
             ..CommonArgs::default()
         };
         let api = ApiArgs {
@@ -268,6 +295,8 @@ mod tests {
             names::DEADLINE_SECONDS,
             names::DRAIN_SECONDS,
             names::WORKERS,
+            names::JWKS_MAX_AGE,
+            names::SIGNING_KEY_ROTATION_DAYS,
             names::API_LISTEN,
             names::TOKEN_OPERATIONS_LISTEN,
         ] {
@@ -278,23 +307,25 @@ mod tests {
                 "{told}"
             );
         }
-        assert_eq!(lines.len(), 15, "{told}");
+        assert_eq!(lines.len(), 17, "{told}");
         assert!(lines.iter().all(|line| line.contains(": ")), "{told}");
         assert!(!told.to_string().contains("hunter2"), "{told}");
     }
 
     #[test]
     fn numbers_keep_to_their_ranges() {
-        for (pool, deadline, drain, workers) in [
-            ("0", "0", "301", "0"),
-            ("201", "61", "-1", "513"),
-            ("1.5", "", "1e2", "99999999999"),
+        for (pool, deadline, drain, workers, max_age, rotation) in [
+            ("0", "0", "301", "0", "0", "-1"),
+            ("201", "61", "-1", "513", "86401", "3651"),
+            ("1.5", "", "1e2", "99999999999", "5m", "90d"),
         ] {
             let args = CommonArgs {
                 pool_size: text(pool),
                 deadline_seconds: text(deadline),
                 drain_seconds: text(drain),
                 workers: text(workers),
+                jwks_max_age: text(max_age),
+                signing_key_rotation_days: text(rotation),
                 ..CommonArgs::default()
             };
             let told = args.resolve(false).unwrap_err().to_string();
@@ -312,6 +343,8 @@ mod tests {
             );
             assert!(told.contains("from 0 to 300: "), "{told}");
             assert!(told.contains("from 1 to 512: "), "{told}");
+            assert!(told.contains("from 1 to 86400: "), "{told}");
+            assert!(told.contains("from 0 to 3650: "), "{told}");
         }
     }
 

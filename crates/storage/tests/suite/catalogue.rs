@@ -75,6 +75,7 @@ fn every_unique_key_begins_with_the_tenant() {
         "change_feed_pkey",
         "installation_pkey",
         "parted_tables_pkey",
+        "spare_keys_pkey",
         "tenants_issuer_key",
         "tenants_one_platform",
         "tenants_pkey",
@@ -85,11 +86,12 @@ fn every_unique_key_begins_with_the_tenant() {
 #[test]
 fn every_index_begins_with_the_tenant() {
     // These are for work on behalf of all tenants: following the feed, telling of clients that fail, sending what is
-    // due, listing tenants.
+    // due, rotating keys, listing tenants.
     let of_all = [
         "changes_by_sequence",
         "client_alerts_noted",
         "deliveries_due",
+        "signing_keys_due",
         "tenants_by_name",
     ];
     let others = ask("SELECT index.relname FROM pg_index \
@@ -137,6 +139,7 @@ fn every_table_but_the_platforms_names_the_tenant() {
             "change_feed",
             "installation",
             "parted_tables",
+            "spare_keys",
             "tenants"
         ]
     );
@@ -193,6 +196,11 @@ fn the_fast_path_reaches_its_tables_alone() {
             "clients.tenant_id: SELECT",
             "installation: SELECT",
             "last_uses: INSERT, SELECT, UPDATE",
+            "refresh_families.ended_at: UPDATE",
+            "refresh_families.ended_why: UPDATE",
+            "refresh_families.generation: UPDATE",
+            "refresh_families.rotated_at: UPDATE",
+            "refresh_families: INSERT, SELECT",
             "role_assignments.client_id: SELECT",
             "role_assignments.member_id: SELECT",
             "role_assignments.organization_id: SELECT",
@@ -212,7 +220,7 @@ fn the_fast_path_reaches_its_tables_alone() {
 }
 
 #[test]
-fn the_fast_paths_policies_let_it_write_tokens_and_what_is_counted_alone() {
+fn the_fast_paths_policies_let_it_write_tokens_their_families_and_what_is_counted_alone() {
     let mut policies = ask(
         "SELECT tablename || ' for ' || cmd || ' where ' || qual FROM pg_policies \
          WHERE schemaname = 'grantor' AND 'grantor_fast' = ANY (roles)",
@@ -229,6 +237,7 @@ fn the_fast_paths_policies_let_it_write_tokens_and_what_is_counted_alone() {
             "clients for SELECT where true",
             "installation for SELECT where true",
             "last_uses for ALL where true",
+            "refresh_families for ALL where true",
             "role_assignments for SELECT where true",
             "roles for SELECT where true",
             "suspensions for SELECT where true",

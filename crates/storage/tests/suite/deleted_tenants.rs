@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::support::{Fixture, now, number, texts, wait_for};
 
 /// What stays of a deleted tenant: its mark and the log of record; what leaves by partition is as it was.
-const STAYING: [&str; 8] = [
+const STAYING: [&str; 9] = [
     "access_tokens",
     "audit_events",
     "changes",
@@ -20,6 +20,7 @@ const STAYING: [&str; 8] = [
     "credential_links",
     "deliveries",
     "idempotency_records",
+    "refresh_families",
     "tenant_suspensions",
 ];
 

@@ -112,6 +112,33 @@ fn put_token_on_record(fixture: &Fixture, id: TenantId, client: ClientId) {
     stored.unwrap();
 }
 
+fn note_use_and_failure(fixture: &Fixture, tenant: TenantId, client: ClientId) {
+    let used = Use {
+        tenant,
+        subject: client.uuid(),
+        at: now(),
+    };
+    let written: Result<(), StorageError> = wait_for(
+        fixture
+            .database
+            .flow(move |tx| last_uses::write(tx, &[used])),
+    );
+    written.unwrap();
+    let failed = Failed {
+        tenant,
+        client,
+        kind: FailureKind::BadSecret,
+        minute: minute_of(now()),
+        count: 3,
+    };
+    let written: Result<(), StorageError> = wait_for(
+        fixture
+            .database
+            .flow(move |tx| failures::write(tx, &[failed], now())),
+    );
+    written.unwrap();
+}
+
 /// Gives a tenant a row in every table that knows tenants.
 fn fill(fixture: &Fixture, tenant: &NewTenant) {
     let id = tenant.id;
@@ -182,30 +209,7 @@ fn fill(fixture: &Fixture, tenant: &NewTenant) {
         organization.uuid(),
         id = id.uuid()
     ));
-    let used = Use {
-        tenant: id,
-        subject: client.uuid(),
-        at: now(),
-    };
-    let written: Result<(), StorageError> = wait_for(
-        fixture
-            .database
-            .flow(move |tx| last_uses::write(tx, &[used])),
-    );
-    written.unwrap();
-    let failed = Failed {
-        tenant: id,
-        client,
-        kind: FailureKind::BadSecret,
-        minute: minute_of(now()),
-        count: 3,
-    };
-    let written: Result<(), StorageError> = wait_for(
-        fixture
-            .database
-            .flow(move |tx| failures::write(tx, &[failed], now())),
-    );
-    written.unwrap();
+    note_use_and_failure(fixture, id, client);
     fixture
         .change(Scope::Platform(Some(id)), move |tx| {
             suspensions::set_tenant_pause(tx, id, Some(now()), None)?;
@@ -216,6 +220,7 @@ fn fill(fixture: &Fixture, tenant: &NewTenant) {
         })
         .unwrap();
     put_token_on_record(fixture, id, client);
+    crate::refresh_families::begin_family(fixture, id, client);
 }
 
 struct Two {
@@ -301,15 +306,16 @@ impl Two {
 }
 
 /// What the platform sees of all tenants: these and what suspends them, the feed, the outbox for those who send, clients
-/// that fail for those who tell of them, and answers to operators, which stand under the operators' tenant and not under
-/// that which they change.
-const OF_ALL: [&str; 6] = [
+/// that fail for those who tell of them, whose signing keys are due, and answers to operators, which stand under the
+/// operators' tenant and not under that which they change.
+const OF_ALL: [&str; 7] = [
     "client_alerts",
     "tenants",
     "tenant_suspensions",
     "changes",
     "deliveries",
     "idempotency_records",
+    "signing_keys",
 ];
 
 /// Whether a refusal is the wall's, and not some other mishap such as a key that is taken.
@@ -344,8 +350,8 @@ fn the_platform_sees_the_tables_of_the_one_tenant_that_it_names() {
     let two = two();
     let mut connection = two.server();
     two.begin(&mut connection, "grantor_platform");
-    // Keys are a tenant's alone, tokens too.
-    let refused = ["access_tokens", "signing_keys"];
+    // Tokens are a tenant's alone.
+    let refused = ["access_tokens", "refresh_families"];
     for (table, whose) in two
         .tables
         .iter()
@@ -438,6 +444,27 @@ fn no_row_can_be_made_in_another_tenant() {
             }
             let refusal = two.tried(role, &sql).expect_err(table);
             assert!(is_the_walls(&refusal), "{role} in {table}: {refusal}");
+        }
+    }
+}
+
+#[test]
+fn of_signing_keys_the_platform_sees_whose_they_are_and_their_times_and_writes_nothing() {
+    let two = two();
+    for (sql, may) in [
+        (
+            "SELECT tenant_id, created_at, published_until FROM signing_keys",
+            true,
+        ),
+        ("SELECT sealed_private_key FROM signing_keys", false),
+        ("SELECT public_jwk FROM signing_keys", false),
+        ("SELECT kid FROM signing_keys", false),
+        ("UPDATE signing_keys SET published_until = now()", false),
+        ("DELETE FROM signing_keys", false),
+    ] {
+        match two.tried("grantor_platform", sql) {
+            Ok(_) => assert!(may, "{sql}"),
+            Err(refusal) => assert!(!may && is_the_walls(&refusal), "{sql}: {refusal}"),
         }
     }
 }

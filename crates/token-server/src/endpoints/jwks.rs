@@ -2,7 +2,6 @@
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, get, web};
-use grantor_authority::JWKS_MAX_AGE_SECONDS;
 use grantor_protocol::error::OAuthError;
 
 use crate::TokenService;
@@ -24,10 +23,14 @@ pub async fn jwks(
         .authority
         .jwks(tenant(&request)?, service.now())
         .await?;
+    // A tenant that was suspended before it had any key has its first once it is back: nobody may keep the empty set.
+    let kept = if keys.keys.is_empty() {
+        "no-store".to_owned()
+    } else {
+        let seconds = service.authority.jwks_max_age().num_seconds();
+        format!("public, max-age={seconds}")
+    };
     Ok(HttpResponse::Ok()
-        .insert_header((
-            CACHE_CONTROL,
-            format!("public, max-age={JWKS_MAX_AGE_SECONDS}"),
-        ))
+        .insert_header((CACHE_CONTROL, kept))
         .json(keys))
 }

@@ -10,6 +10,7 @@ use grantor_storage::partitions;
 use serde_json::Value;
 
 use super::{Scene, targets};
+use crate::asking::number;
 use crate::outages::site::wait_for;
 
 /// How many numbers one partition of the feed holds.
@@ -260,4 +261,45 @@ fn numbers(value: &Value) -> Vec<String> {
         Value::Object(fields) => fields.values().flat_map(numbers).collect(),
         _ => Vec::new(),
     }
+}
+
+#[test]
+fn behind_a_restore_nothing_from_before_is_good_on_any_replica_and_what_is_new_is() {
+    let scene = Scene::new();
+    let (world, tenant) = (&scene.world, &scene.tenant);
+    let other = world.another_replica();
+    scene.create("One");
+    let position = scene.newest();
+    assert_eq!(scene.after(&position).status, 200);
+    let checker = world.client(tenant, "Checker", &["grantor:clients.read"]);
+    let token = world.token(&tenant.id, &tenant.admin, "grantor:clients.read");
+    let calls = |token: &str| {
+        let bearer = grantor_acceptance::World::bearer(token);
+        [&world.replica, &other].map(|replica| {
+            let url = scene.url(replica, "/clients");
+            let headers = [("authorization", bearer.as_str())];
+            world.http.get(&url, &headers).status
+        })
+    };
+    assert_eq!(calls(&token), [200, 200]);
+    let before = number(world, "SELECT epoch FROM installation");
+    let renewed = wait_for(grantor_storage::restore_fence::renew_epoch(
+        &world.storage(),
+        grantor_test_support::builders::origin(),
+        world.now(),
+    ));
+    renewed.expect("a new epoch");
+    assert_eq!(calls(&token), [401, 401], "at once, on both");
+    assert!(!world.is_active(&tenant.id, &checker, &token));
+    assert_ne!(number(world, "SELECT epoch FROM installation"), before);
+    let told = "SELECT count(*) FROM audit_events WHERE action = 'platform.restore_fenced'";
+    assert_eq!(number(world, told), 1);
+    let new = world.token(&tenant.id, &tenant.admin, "grantor:clients.read");
+    assert_eq!(calls(&new), [200, 200]);
+    let mut scene = scene;
+    scene.admin = scene.world.as_admin(&scene.tenant);
+    assert_expired(&scene.after(&position));
+    scene.create("Two");
+    let position = scene.newest();
+    assert_eq!(scene.after(&position).status, 200);
 }
