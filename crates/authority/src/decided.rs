@@ -51,6 +51,18 @@ impl Authority {
         Ok(decided)
     }
 
+    /// The same, on what is loaded anew in any case.
+    pub(crate) async fn decided_anew<T>(
+        &self,
+        claim: &Claim,
+        decide: impl Fn(&Known) -> Result<T, Refusal>,
+    ) -> Result<(Known, T), Refusal> {
+        let fresh = self
+            .directory
+            .fresh(claim.tenant, claim.client(), claim.now);
+        self.decided_on(&fresh.await?, claim, decide).await
+    }
+
     /// Decides on what was loaded just now: here a no may be told.
     pub(crate) async fn decided_on<T>(
         &self,
@@ -103,13 +115,17 @@ impl Authority {
     ) -> Attempt<T> {
         match self.authenticate_client(basis, claim, proof) {
             Ok(Claimed::Undecided(undecided)) => Attempt::Undecided(undecided),
-            Ok(Claimed::Known(known)) => match decide(&known) {
-                Ok(decided) => {
+            Ok(Claimed::Known(known)) => {
+                let decided = decide(&known);
+                // Who is known but gets nothing has been here too, once it is certain that they are known.
+                if decided.is_ok() || basis.is_fresh {
                     self.note_use(&known, claim.now);
-                    Attempt::Yes(known, decided)
                 }
-                Err(refusal) => Attempt::No(refusal),
-            },
+                match decided {
+                    Ok(decided) => Attempt::Yes(known, decided),
+                    Err(refusal) => Attempt::No(refusal),
+                }
+            }
             Err(refusal) => Attempt::No(refusal),
         }
     }

@@ -65,14 +65,32 @@ impl Authority {
             now,
         };
         for _ in 0..ATTEMPTS {
-            let (known, issuance) = self
-                .decided(&claim, |known| {
-                    // RFC 6749 §4.4: this grant is for confidential clients alone, and they prove themselves.
-                    known.secret.ok_or(AuthenticationFailure::Unproved)?;
-                    issuance(known, scopes.as_ref())
-                })
-                .await?;
-            let admitted = self.admit(&known, now).await?;
+            let decide = |known: &Known| {
+                // RFC 6749 §4.4: this grant is for confidential clients alone, and they prove themselves.
+                known.secret.ok_or(AuthenticationFailure::Unproved)?;
+                issuance(known, scopes.as_ref())
+            };
+            let (mut known, mut issuance) = self.decided(&claim, decide).await?;
+            let admitted = match self.admit(&known, now).await {
+                Err(Refusal::TooMany(held)) => {
+                    // A no out of memory: the limit may have been raised just now. Whoever has had that looked at too
+                    // often waits as they were told.
+                    let client = known.client.client.id.to_string();
+                    let Ok(taken) = self.confirmations.take(ip, tenant, &client) else {
+                        return Err(self.held(&known, held, now));
+                    };
+                    (known, issuance) = self.decided_anew(&claim, decide).await?;
+                    let admitted = self.admit(&known, now).await;
+                    match admitted {
+                        Err(Refusal::TooMany(held)) => return Err(self.held(&known, held, now)),
+                        admitted => {
+                            taken.give_back();
+                            admitted?
+                        }
+                    }
+                }
+                admitted => admitted?,
+            };
             let record = self.record(&known, &issuance, ip, user_agent.clone(), now)?;
             let token = match issuance.shape {
                 TokenShape::Signed(algorithm) => {

@@ -218,20 +218,21 @@ impl Account {
 }
 
 impl Authority {
-    /// Lets a client that is to get a token have one within its limits; if one of them holds it, that is counted.
+    /// Lets a client that is to get a token have one within its limits.
     pub(crate) async fn admit(&self, who: &Known, now: DateTime<Utc>) -> Result<Admitted, Refusal> {
         let (tenant, client) = (&who.tenant.tenant, &who.client.client);
         let limits = ClientLimits::of(client, &who.tenant.settings, &who.tenant.quotas);
         let client = client.id;
-        let admitted = self
-            .limits
+        self.limits
             .admit(&self.database, tenant, client, &limits, now)
-            .await;
-        if let Err(Refusal::TooMany(held)) = &admitted {
-            self.failures
-                .note(tenant.id, client, held.limited.into(), now);
-        }
-        admitted
+            .await
+    }
+
+    /// Counts that a limit held a client, and tells it so.
+    pub(crate) fn held(&self, who: &Known, held: TooMany, now: DateTime<Utc>) -> Refusal {
+        let (tenant, client) = (who.tenant.tenant.id, who.client.client.id);
+        self.failures.note(tenant, client, held.limited.into(), now);
+        held.into()
     }
 }
 

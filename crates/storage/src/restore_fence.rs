@@ -27,9 +27,10 @@ struct Connections {
 pub async fn connections_of_others(database: &Database) -> Result<i64, StorageError> {
     database
         .bookkeeping(|connection| {
+            // Of what kind the processes of others are, only superusers see; those of PostgreSQL's own have no name.
             let found: Connections = diesel::sql_query(
                 "SELECT count(*) AS count FROM pg_stat_activity WHERE datname = current_database() \
-                 AND backend_type = 'client backend' AND usename IS DISTINCT FROM session_user",
+                 AND usename <> session_user",
             )
             .get_result(connection)?;
             Ok(found.count)

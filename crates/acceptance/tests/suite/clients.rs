@@ -101,6 +101,7 @@ fn client_1_a_made_client_shows_every_setting_and_its_secret_once() {
         "more": false
       },
       "logo": null,
+      "max_live_tokens": null,
       "my_live_access_tokens": null,
       "name": "Nightly export",
       "organization_id": "(org)",
@@ -126,6 +127,7 @@ fn client_1_a_made_client_shows_every_setting_and_its_secret_once() {
       "secret_updated_at": "2025-06-01T12:00:01.500Z",
       "status": "active",
       "token_endpoint_auth_method": "client_secret_post",
+      "tokens_per_minute": null,
       "type": "confidential",
       "updated_at": "2025-06-01T12:00:01.500Z"
     }
@@ -164,6 +166,7 @@ fn client_11_defaults_are_those_of_the_rules() {
         "more": false
       },
       "logo": null,
+      "max_live_tokens": null,
       "my_live_access_tokens": null,
       "name": "Subject",
       "organization_id": "(org)",
@@ -183,6 +186,7 @@ fn client_11_defaults_are_those_of_the_rules() {
       "secret_updated_at": "2025-06-01T12:00:00Z",
       "status": "active",
       "token_endpoint_auth_method": "client_secret_basic",
+      "tokens_per_minute": null,
       "type": "confidential",
       "updated_at": "2025-06-01T12:00:00Z"
     }

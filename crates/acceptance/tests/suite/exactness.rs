@@ -16,7 +16,7 @@ use grantor_storage::{Change, Scope, StorageError, suspensions};
 use grantor_test_support::{FixedClock, SeededEntropy, builders};
 use serde_json::{Value, json};
 
-use crate::oauth::Orders;
+use crate::oauth::{GRANT, Orders};
 use crate::platform_servers::Vendor;
 
 fn wait_for<T>(future: impl Future<Output = T>) -> T {
@@ -421,4 +421,40 @@ fn audit_1_reaching_for_another_tenant_is_on_record_in_ones_own_log() {
         "{recorded:?}"
     );
     assert!(events(&world, &other, "access.refused").is_empty());
+}
+
+#[test]
+fn exactness_f_a_no_that_cannot_be_confirmed_is_429_and_who_knows_the_secret_goes_on() {
+    let orders = Orders::new();
+    let Orders { world, machine, .. } = &orders;
+    assert_eq!(orders.ask(GRANT).status, 200);
+    let wrong = Credentials {
+        client_secret: orders.checker.client_secret.clone(),
+        ..machine.clone()
+    };
+    // So many of one client are confirmed at once, and a few more while they are asked.
+    let mut statuses = Vec::new();
+    for _ in 0..2_000 {
+        let refused = orders.post_as(&wrong, "token", GRANT);
+        statuses.push(refused.status);
+        if refused.status == 429 {
+            assert_eq!(refused.text("/error"), "temporarily_unavailable");
+            let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+            assert!((1..=2).contains(&wait), "{wait}");
+            break;
+        }
+    }
+    let (last, before) = statuses.split_last().unwrap();
+    assert_eq!(*last, 429, "after {} noes", before.len());
+    assert!(before.len() >= 300 && before.iter().all(|status| *status == 401));
+    // Whoever has the right secret needs no confirmation; nor is another client from the same place held.
+    assert_eq!(orders.ask(GRANT).status, 200);
+    let other = world.another_replica();
+    let answer = orders.post_at(&other, "token", &wrong, GRANT);
+    assert_eq!(answer.status, 401, "each server counts for itself");
+    let unknown = Credentials {
+        client_id: "cli_01kb2q3r4s5t6v7w8x9y0z1a2b".to_owned(),
+        ..wrong
+    };
+    assert_eq!(orders.post_as(&unknown, "token", GRANT).status, 401);
 }

@@ -25,6 +25,8 @@ fn settable() -> Vec<(&'static str, Value)> {
         ("homepage", json!("https://acme.example/export")),
         ("logo", json!("https://acme.example/export.png")),
         ("require_pkce", json!(false)),
+        ("tokens_per_minute", json!(1_200)),
+        ("max_live_tokens", json!(500)),
         ("allowed_ips", json!(["127.0.0.0/8", "2001:db8::1"])),
     ]
 }

@@ -460,6 +460,10 @@ fn a_new_issuer_is_in_metadata_and_new_tokens_and_those_that_are_out_go_on_worki
             tenant.id
         ),
     ] {
+        // Metadata are told from memory, which follows within a moment.
+        until("the new issuer is told", || {
+            world.http.get(&url, &[]).expect(200)["issuer"] == issuer
+        });
         let metadata = world.http.get(&url, &[]).expect(200);
         assert_eq!(metadata["issuer"], issuer, "{url}");
         assert_eq!(

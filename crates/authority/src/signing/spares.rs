@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use grantor_keys::{Algorithm, SealContext, generate_signing_key, uuid_v7};
+use grantor_keys::{Algorithm, SealContext, SystemEntropy, generate_signing_key, uuid_v7};
 use grantor_storage::spare_keys::{self, SpareKey};
 use tokio::sync::Notify;
 
@@ -85,13 +85,15 @@ impl Authority {
         algorithm: Algorithm,
         now: DateTime<Utc>,
     ) -> Result<SpareKey, Failure> {
-        let (keyring, entropy) = (self.keyring.clone(), self.entropy.clone());
+        let keyring = self.keyring.clone();
         let making = tokio::task::spawn_blocking(move || {
-            let made = generate_signing_key(algorithm, entropy.as_ref())?;
+            // OpenSSL makes the key from the system's randomness, so nothing here could be repeated.
+            let entropy = SystemEntropy::default();
+            let made = generate_signing_key(algorithm, &entropy)?;
             let millis = u64::try_from(now.timestamp_millis())
                 .map_err(|_| Failure::Impossible("a clock before 1970"))?;
-            let id = uuid_v7(millis, entropy.as_ref())?;
-            let sealed = keyring.seal(entropy.as_ref(), &context(id), &made.pkcs8)?;
+            let id = uuid_v7(millis, &entropy)?;
+            let sealed = keyring.seal(&entropy, &context(id), &made.pkcs8)?;
             Ok(SpareKey {
                 id,
                 sealed_private_key: sealed,

@@ -2,7 +2,7 @@
 
 use crate::database::{Database, new_master_key};
 use crate::demo::Demo;
-use crate::place::Place;
+use crate::place::{Place, until};
 use crate::program::{Running, refused, succeed};
 
 #[test]
@@ -90,6 +90,9 @@ fn signing_keys_are_listed_and_rotated_beside_a_running_server() {
     }
     assert_eq!(next.len(), first.len(), "of each algorithm in use");
     assert!(!first.iter().any(|kid| next.contains(kid)));
+    // They are told from memory, which follows within a moment, and sign much later.
+    let all = first.len() + next.len();
+    until("the new keys are published", || demo.kids().len() == all);
     let mut both = demo.kids();
     both.sort();
     let mut expected = [first, next].concat();

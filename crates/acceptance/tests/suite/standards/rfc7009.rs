@@ -2,9 +2,11 @@
 
 use grantor_acceptance::{Answer, Credentials, World};
 use grantor_test_support::SocketProxy;
+use serde_json::{Value, json};
 
 use crate::asking::{like, replica_at, until};
-use crate::oauth::{Orders, expect_error};
+use crate::oauth::{GRANT, Orders, expect_error};
+use crate::operations::without_request_id;
 
 fn revoke(orders: &Orders, by: &Credentials, form: &str) -> Answer {
     orders.post_as(by, "revoke", form)
@@ -150,4 +152,65 @@ fn rfc7009_2_2_1_503_when_it_could_not_be_done_and_the_token_lives() {
     // RFC 7009 §2.2.1: the client must assume that the token still exists, and may retry.
     until("the way is open again", || ask().status == 200);
     assert!(!orders.is_active(&token));
+}
+
+#[test]
+fn rfc7009_2_1_a_public_client_revokes_its_own_by_naming_itself() {
+    let orders = Orders::new();
+    let app = json!({ "profile": "web", "redirect_uris": ["https://app.example/back"],
+        "grant_types": ["authorization_code", "client_credentials"] });
+    let (app, other) = (orders.client(&app), orders.client(&app));
+    let token = |client: &Credentials| {
+        let Orders { world, tenant, .. } = &orders;
+        world.token(&tenant.id, client, "orders.api:read")
+    };
+    let (own, foreign, of_the_machine) = (token(&app), token(&other), token(&orders.machine));
+    // They were confidential when they got them (client_6 kills no token).
+    for client in [&app, &other] {
+        let path = format!("/clients/{}/change-type", client.client_id);
+        let body = json!({ "type": "public", "confirm_name": "Further", "grant_types": ["authorization_code"] });
+        orders.manage("POST", &path, &body).expect(200);
+    }
+    let name = |client: &Credentials, token: &str| {
+        let form = format!("token={token}&client_id={}", client.client_id);
+        orders.post("revoke", &[], &form)
+    };
+    for token in [&foreign, &of_the_machine] {
+        expect_error(&name(&app, token), 400, "invalid_request");
+        assert!(orders.is_active(token));
+    }
+    assert_eq!(name(&app, "x").status, 200);
+    // A confidential client, and one that never existed, are told alike.
+    let nobody = Credentials {
+        client_id: "cli_01kb2q3r4s5t6v7w8x9y0z1a2b".to_owned(),
+        ..app.clone()
+    };
+    let refused = [&orders.machine, &nobody].map(|client| {
+        let answer = name(client, &own);
+        expect_error(&answer, 401, "invalid_client");
+        without_request_id(&answer)
+    });
+    assert_eq!(refused[0], refused[1]);
+    // The secret that it had opens nothing any more, and naming itself nothing but this.
+    expect_error(
+        &revoke(&orders, &app, &format!("token={own}")),
+        401,
+        "invalid_client",
+    );
+    for endpoint in ["token", "introspect"] {
+        let form = format!("{GRANT}&token={own}&client_id={}", app.client_id);
+        expect_error(&orders.post(endpoint, &[], &form), 401, "invalid_client");
+    }
+    assert!(orders.is_active(&own));
+    let path = format!("/clients/{}", app.client_id);
+    orders
+        .manage("POST", &format!("{path}/disable"), &Value::Null)
+        .expect(200);
+    expect_error(&name(&app, &own), 401, "invalid_client");
+    orders
+        .manage("POST", &format!("{path}/enable"), &Value::Null)
+        .expect(200);
+    assert_eq!(name(&app, &own).status, 200);
+    assert!(!orders.is_active(&own));
+    assert!(orders.is_active(&foreign));
 }
