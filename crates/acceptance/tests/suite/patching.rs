@@ -118,7 +118,7 @@ fn one_field_changes_and_every_other_stays_as_it_is() {
                     "allowed_scopes" | "allowed_ips" => json!([]),
                     "require_requested_scopes" | "require_pkce" => json!(true),
                     "access_token_lifetime_seconds" => json!(3600),
-                    "homepage" | "logo" => Value::Null,
+                    "homepage" | "logo" | "tokens_per_minute" | "max_live_tokens" => Value::Null,
                     _ => json!("client_secret_basic"),
                 }
             };
@@ -377,6 +377,8 @@ fn a_whole_client_gets_the_default_of_what_is_absent() {
         ("homepage", Value::Null),
         ("logo", Value::Null),
         ("require_pkce", json!(true)),
+        ("tokens_per_minute", Value::Null),
+        ("max_live_tokens", Value::Null),
         ("allowed_ips", json!([])),
     ] {
         expected[name] = value;
