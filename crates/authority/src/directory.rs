@@ -26,6 +26,7 @@ use grantor_domain::ids::{ClientId, TenantId};
 use grantor_domain::suspension::Position;
 use grantor_storage::feed_since::{self, Later, Since};
 use grantor_storage::{Database, FlowTx, StorageError};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::Failure;
@@ -38,8 +39,10 @@ use shelf::{Shelf, Ticket};
 const TENANTS: usize = 5_000;
 /// How many clients are kept in memory.
 const CLIENTS: usize = 50_000;
-/// How much is loaded at once.
+/// How many batches of loads are under way.
 const BATCHES: usize = 4;
+/// How much is loaded at once: no more than leaves connections to those who need no load.
+const AT_ONCE: usize = 6;
 
 /// What is kept of whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -131,13 +134,14 @@ impl Directory {
         }));
         let limits = Limits {
             batches: BATCHES,
-            size: 16,
+            size: 64,
             waiting: 4_096,
             patience: database.deadline(),
         };
         let loading = Loading {
             database: database.clone(),
             state: state.clone(),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
         };
         Self {
             database: database.clone(),
@@ -171,6 +175,12 @@ impl Directory {
             }),
             _ => self.fresh(tenant, client, now).await,
         }
+    }
+
+    /// Whether a decision about a client could be made out of memory.
+    pub(crate) fn knows(&self, tenant: TenantId, client: ClientId) -> bool {
+        let state = read(&self.state);
+        state.tenants.get(&tenant).is_some() && state.clients.get(&(tenant, client)).is_some()
     }
 
     /// The same, with all loaded anew.
@@ -405,6 +415,7 @@ pub(crate) fn unanswered(unanswered: Unanswered<StorageError>) -> Failure {
 struct Loading {
     database: Database,
     state: Arc<RwLock<State>>,
+    turns: Arc<Semaphore>,
 }
 
 impl Batch for Loading {
@@ -416,17 +427,26 @@ impl Batch for Loading {
         let mut loads = JoinSet::new();
         for key in keys {
             let (database, state) = (self.database.clone(), self.state.clone());
-            loads.spawn(async move { (key, load(&database, &state, key).await) });
+            let turns = self.turns.clone();
+            loads.spawn(async move {
+                let _turn = turns.acquire_owned().await;
+                (key, load(&database, &state, key).await)
+            });
         }
         let mut loaded = HashMap::new();
+        let mut failed = None;
+        // All of them end, also beside one that fails, so that each gives its ticket back.
         while let Some(ended) = loads.join_next().await {
-            let broken = |_| StorageError::Unavailable("a load broke off".to_owned());
-            let (key, entry) = ended.map_err(broken)?;
-            if let Some(entry) = entry? {
-                loaded.insert(key, entry);
+            match ended {
+                Ok((key, Ok(Some(entry)))) => {
+                    loaded.insert(key, entry);
+                }
+                Ok((_, Ok(None))) => {}
+                Ok((_, Err(error))) => failed = Some(error),
+                Err(error) => failed = Some(StorageError::Unavailable(error.to_string())),
             }
         }
-        Ok(loaded)
+        failed.map_or(Ok(loaded), Err)
     }
 
     /// What can't be read spoils nobody's decisions but those that rest on it.
