@@ -96,8 +96,7 @@ fn main() {
                 if answer.status != 429 {
                     break (answer, took);
                 }
-                // So many noes are not confirmed at once; nothing is measured while they come back.
-                std::thread::sleep(Duration::from_secs(2));
+                // So many noes are not confirmed at once; nothing is measured until they have come back.
             };
             assert_eq!(answer.status, kind.status, "{}", answer.body);
             if round >= WARMING_UP {
