@@ -63,17 +63,6 @@ pub(crate) struct Taken<'c> {
 }
 
 impl Confirmations {
-    /// Whether an address has anything left.
-    pub(crate) fn check(&self, address: Option<IpAddr>) -> Result<(), Spent> {
-        let Some(address) = address else {
-            return Ok(());
-        };
-        let mut addresses = locked(&self.addresses);
-        addresses.take(address, self.begun.elapsed())?;
-        addresses.give_back(&address);
-        Ok(())
-    }
-
     /// Takes one from the budgets of an address and of whom it says to be.
     pub(crate) fn take(
         &self,
@@ -208,29 +197,6 @@ mod tests {
             refused += u32::from(confirmations.take(address, tenant, "cli_x").is_err());
         }
         assert!(refused > 0);
-        assert!(confirmations.check(address).is_ok());
         assert!(confirmations.take(address, tenant, "cli_y").is_ok());
-    }
-
-    #[test]
-    fn an_address_that_names_one_client_after_another_has_no_more_of_them_looked_up() {
-        let confirmations = Confirmations::default();
-        let tenant = TenantId::from_uuid(uuid::Uuid::from_u128(1));
-        let address = "192.0.2.1".parse().ok();
-        // More than come back while this runs, however slowly it does.
-        for number in 0..PER_ADDRESS.at_once * 100 {
-            if confirmations
-                .take(address, tenant, &number.to_string())
-                .is_err()
-            {
-                break;
-            }
-        }
-        assert!(confirmations.check(address).is_err());
-        assert!(confirmations.check("192.0.2.2".parse().ok()).is_ok());
-        assert!(
-            confirmations.check(None).is_ok(),
-            "who has none is not counted"
-        );
     }
 }

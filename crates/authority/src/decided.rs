@@ -4,7 +4,6 @@
 use grantor_domain::authentication::AuthenticationFailure;
 use zeroize::Zeroizing;
 
-use crate::allowance::Spent;
 use crate::authenticate::{Claim, Claimed, Known};
 use crate::chosen::Digest;
 use crate::directory::Basis;
@@ -31,13 +30,6 @@ impl Authority {
         decide: impl Fn(&Known) -> Result<T, Refusal>,
     ) -> Result<(Known, T), Refusal> {
         let (tenant, client) = (claim.tenant, claim.client());
-        let unconfirmed = |spent: Spent| Refusal::Unconfirmed {
-            retry_after: spent.retry_after,
-        };
-        // Whoever names client after client that isn't there has no more of them looked up.
-        if !self.directory.knows(tenant, client) {
-            self.confirmations.check(claim.ip).map_err(unconfirmed)?;
-        }
         let basis = self.directory.basis(tenant, client, claim.now).await?;
         if let Attempt::Yes(known, decided) = self.attempt(&basis, claim, None, &decide) {
             return Ok((known, decided));
@@ -46,7 +38,9 @@ impl Authority {
         let taken = self
             .confirmations
             .take(claim.ip, tenant, &claim.credentials.client_id)
-            .map_err(unconfirmed)?;
+            .map_err(|spent| Refusal::Unconfirmed {
+                retry_after: spent.retry_after,
+            })?;
         let basis = if basis.is_fresh {
             basis
         } else {

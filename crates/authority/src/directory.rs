@@ -20,6 +20,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use grantor_domain::ids::{ClientId, TenantId};
@@ -108,6 +109,8 @@ struct State<T = TenantEntry, C = ClientEntry> {
     position: Option<Position>,
     /// The tenant of the operators, once it is known.
     platform: Option<TenantId>,
+    /// When news were last asked for and came.
+    caught_up: Option<Instant>,
     /// The latest time that anybody named: of secrets that had ended long before it nothing is kept.
     latest: DateTime<Utc>,
     tenants: Shelf<TenantId, T>,
@@ -128,6 +131,7 @@ impl Directory {
         let state = Arc::new(RwLock::new(State {
             position: None,
             platform: None,
+            caught_up: None,
             latest: DateTime::UNIX_EPOCH,
             tenants: Shelf::new(TENANTS),
             clients: Shelf::new(CLIENTS),
@@ -175,12 +179,6 @@ impl Directory {
             }),
             _ => self.fresh(tenant, client, now).await,
         }
-    }
-
-    /// Whether a decision about a client could be made out of memory.
-    pub(crate) fn knows(&self, tenant: TenantId, client: ClientId) -> bool {
-        let state = read(&self.state);
-        state.tenants.get(&tenant).is_some() && state.clients.get(&(tenant, client)).is_some()
     }
 
     /// The same, with all loaded anew.
@@ -281,6 +279,7 @@ impl Directory {
 
     /// Applies what has changed meanwhile, and tells up to where that is.
     pub(crate) async fn catch_up(&self) -> Result<Position, Failure> {
+        let asked = Instant::now();
         let known = read(&self.state).position;
         let Some(after) = known else {
             let begin = self
@@ -294,7 +293,19 @@ impl Directory {
             .flow(move |tx: &mut FlowTx<'_>| feed_since::since(tx, after))
             .await?;
         self.apply(after, &since);
-        Ok(read(&self.state).position.unwrap_or(after))
+        let mut state = write(&self.state);
+        state.caught_up = Some(asked);
+        Ok(state.position.unwrap_or(after))
+    }
+
+    /// Sees to it that what is told out of memory alone is no older than this. Where PostgreSQL can't be asked, that is
+    /// told instead of what may have been long ago.
+    pub(crate) async fn no_older_than(&self, age: Duration) -> Result<(), Failure> {
+        let caught_up = read(&self.state).caught_up;
+        if caught_up.is_none_or(|at| at.elapsed() > age) {
+            self.catch_up().await?;
+        }
+        Ok(())
     }
 
     /// Applies what has happened since a position.

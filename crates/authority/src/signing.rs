@@ -50,6 +50,10 @@ impl Authority {
     /// server names: whoever keeps this set then has the key before the first token comes. A tenant that was suspended
     /// before it had any key has none.
     pub async fn jwks(&self, tenant: TenantId, now: DateTime<Utc>) -> Result<Jwks, Refusal> {
+        // Keys are published for twice as long before they sign. So a server that can't follow any more tells no set that
+        // lacks one by which others sign already.
+        let age = self.jwks_max_age().to_std().unwrap_or_default();
+        self.directory.no_older_than(age).await?;
         let (_, entry) = self.directory.tenant(tenant, now).await?;
         let entry = entry.ok_or(Refusal::NoSuchTenant)?;
         let mut keys = published(&entry.keys, now);

@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::num::NonZero;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use grantor_authority::{Authority, Failure, SlowHashLimits};
@@ -155,13 +155,15 @@ impl Foundation {
             .ok_or(OpenError::Missing(names::DATABASE_URL.env))?;
         check_fitness(url.expose()).await?;
         let database = database(url.expose(), settings, entropy);
-        check_master_key(&database, &keyring).await?;
-        if !installation::health(&database).await?.durable {
+        // A machine that is busy when a server starts is no reason not to start.
+        patiently(async || check_master_key(&database, &keyring).await).await?;
+        let health = patiently(async || Ok(installation::health(&database).await?)).await?;
+        if !health.durable {
             log::warn!(
                 "PostgreSQL runs with fsync or synchronous_commit off: what it acknowledges may be lost"
             );
         }
-        let kept = partitions::keep(&database, clock.now()).await?;
+        let kept = patiently(async || Ok(partitions::keep(&database, clock.now()).await?)).await?;
         if kept.made > 0 {
             log::info!("made {} partitions ahead", kept.made);
         }
@@ -297,6 +299,22 @@ impl Foundation {
 
 /// How long the first look at the database may take.
 const FIRST_LOOK: Duration = Duration::from_secs(15);
+
+/// Does a step of starting again while PostgreSQL can't be used for it, for as long as the first look may take.
+async fn patiently<T>(step: impl AsyncFn() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    let begun = Instant::now();
+    loop {
+        match step().await {
+            Err(OpenError::Storage(error))
+                if error.is_unavailable() && begun.elapsed() < FIRST_LOOK =>
+            {
+                log::info!("not yet: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            done => return done,
+        }
+    }
+}
 
 /// Checks that a database is fit to serve, without waiting for ever for one that hangs.
 pub async fn check_fitness(url: &str) -> Result<(), UnfitDatabase> {

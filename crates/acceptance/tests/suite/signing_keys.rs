@@ -16,10 +16,10 @@ use grantor_domain::signing_key::KeySchedule;
 use grantor_foundation::Foundation;
 use grantor_keys::{Algorithm, Jwks, Keyring, MasterKey, SystemEntropy, verify_jws};
 use grantor_storage::{Database, DatabaseOptions, spare_keys};
-use grantor_test_support::{SeededEntropy, TestDatabase, master_key};
+use grantor_test_support::{SeededEntropy, SocketProxy, TestDatabase, master_key};
 use serde_json::{Value, json};
 
-use crate::asking::{number, until, wait_for};
+use crate::asking::{like, number, replica_at, until, wait_for};
 use crate::oauth::Orders;
 use crate::platform_servers::send;
 
@@ -474,4 +474,30 @@ fn a_server_fills_the_stock_by_itself_and_again_when_one_was_taken() {
         until("it is filled again", full);
         drop(stop);
     });
+}
+
+#[test]
+fn a_server_that_cannot_follow_tells_no_set_that_may_lack_a_key_by_then() {
+    let orders = Orders::new();
+    let proxy = SocketProxy::start(&orders.world.database.url());
+    let settings = ServerSettings {
+        jwks_max_age: Some(1),
+        ..like(&orders.world)
+    };
+    let replica = replica_at(&orders.world, &proxy.url(), 77, &settings);
+    let url = format!("{}/t/{}/jwks", replica.token, orders.tenant.id);
+    let ask = || orders.world.http.get(&url, &[]);
+    let keys = ask().expect(200);
+    proxy.cut();
+    // What is in memory is good until a key could be missing that signs by then, and no longer.
+    until("it says that it can't tell", || match ask().status {
+        200 => false,
+        status => {
+            assert_eq!(status, 503);
+            true
+        }
+    });
+    proxy.heal();
+    until("it tells again", || ask().status == 200);
+    assert_eq!(ask().expect(200), keys);
 }

@@ -30,6 +30,7 @@ fn filled(position: i64) -> State<(), ()> {
     let mut state = State {
         position: Some(at(position)),
         platform: Some(PLATFORM),
+        caught_up: None,
         latest: DateTime::UNIX_EPOCH,
         tenants: Shelf::new(10),
         clients: Shelf::new(10),
