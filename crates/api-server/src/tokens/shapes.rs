@@ -107,6 +107,14 @@ fn format_of(token: &AccessToken, catalogue: &Catalogue) -> resource_server::Tok
     }
 }
 
+/// The id of a token, as it was sent.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(
+    pattern = "^tok_[0-7][0-9a-hjkmnp-tv-z]{25}$",
+    example = "tok_01kb2q3r4s5t6v7w8x9y0z1a2b"
+)]
+pub struct NamedToken(String);
+
 /// Which tokens are to be removed.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -118,7 +126,7 @@ pub struct RemovalInput {
         max_items = 200,
         example = json!(["tok_01kb2q3r4s5t6v7w8x9y0z1a2b"])
     )]
-    ids: Vec<String>,
+    ids: Vec<NamedToken>,
 }
 
 impl RemovalInput {
@@ -132,7 +140,7 @@ impl RemovalInput {
         }
         let (mut ids, mut faults) = (Vec::with_capacity(self.ids.len()), Vec::new());
         for (index, text) in self.ids.iter().enumerate() {
-            if let Ok(id) = text.parse() {
+            if let Ok(id) = text.0.parse() {
                 ids.push(id);
             } else {
                 let detail = "must be the id of a token, which begins with `tok_`";
