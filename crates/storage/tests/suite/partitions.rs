@@ -83,6 +83,8 @@ fn wanted(at: DateTime<Utc>) -> i32 {
         (TimeDelta::hours(6), TimeDelta::days(8)),
         (TimeDelta::days(1), TimeDelta::days(8)),
         (TimeDelta::days(5), TimeDelta::days(37)),
+        (TimeDelta::days(7), TimeDelta::days(8)),
+        (TimeDelta::days(30), TimeDelta::days(372)),
     ];
     let origin = DateTime::from_timestamp(946_684_800, 0).unwrap();
     let number = spans_and_aheads.iter().map(|(span, ahead)| {
