@@ -11,7 +11,7 @@ use grantor_storage::callers::{self, CallerRecord, TokenKey};
 use grantor_storage::{Database, StorageError};
 
 use crate::check::good_for;
-use crate::coalesce::{Batch, Coalescer, Limits, Unanswered};
+use crate::coalesce::{Batch, Coalescer, Limits};
 use crate::locate::locate;
 use crate::{Authority, Failure};
 
@@ -104,15 +104,7 @@ impl CallerReads {
     }
 
     async fn record(&self, key: TokenKey) -> Result<Option<Arc<CallerRecord>>, Failure> {
-        self.lane.ask(key).await.map_err(|unanswered| {
-            let what = unanswered.to_string();
-            match unanswered {
-                Unanswered::Failed(error) => Failure::Shared(error),
-                Unanswered::Crowded | Unanswered::Late | Unanswered::Broken => {
-                    StorageError::Unavailable(what).into()
-                }
-            }
-        })
+        Ok(self.lane.ask(key).await?)
     }
 }
 

@@ -19,6 +19,7 @@ mod shelf;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
@@ -31,7 +32,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::Failure;
-use crate::coalesce::{Batch, Coalescer, Limits, Unanswered};
+use crate::coalesce::{Batch, Coalescer, Limits};
 
 pub(crate) use entries::{ClientEntry, TenantEntry};
 use shelf::{Shelf, Ticket};
@@ -111,16 +112,30 @@ struct State<T = TenantEntry, C = ClientEntry> {
     platform: Option<TenantId>,
     /// When news were last asked for and came.
     caught_up: Option<Instant>,
-    /// The latest time that anybody named: of secrets that had ended long before it nothing is kept.
-    latest: DateTime<Utc>,
     tenants: Shelf<TenantId, T>,
     clients: Shelf<(TenantId, ClientId), C>,
+}
+
+/// The latest time that anybody named: of secrets that had ended long before it nothing is kept. It moves with nearly every
+/// request, so it stands beside the lock and not behind it.
+#[derive(Clone, Default)]
+struct Latest(Arc<AtomicI64>);
+
+impl Latest {
+    fn heed(&self, now: DateTime<Utc>) {
+        self.0.fetch_max(now.timestamp_millis(), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(self.0.load(Ordering::Relaxed)).unwrap_or_default()
+    }
 }
 
 /// The directory. Cheap to clone; all clones are one.
 #[derive(Clone)]
 pub(crate) struct Directory {
     database: Database,
+    latest: Latest,
     state: Arc<RwLock<State>>,
     loads: Coalescer<Loading>,
 }
@@ -132,7 +147,6 @@ impl Directory {
             position: None,
             platform: None,
             caught_up: None,
-            latest: DateTime::UNIX_EPOCH,
             tenants: Shelf::new(TENANTS),
             clients: Shelf::new(CLIENTS),
         }));
@@ -142,13 +156,16 @@ impl Directory {
             waiting: 4_096,
             patience: database.deadline(),
         };
+        let latest = Latest::default();
         let loading = Loading {
             database: database.clone(),
+            latest: latest.clone(),
             state: state.clone(),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
         };
         Self {
             database: database.clone(),
+            latest,
             state,
             loads: Coalescer::new(loading, limits),
         }
@@ -162,16 +179,17 @@ impl Directory {
         client: ClientId,
         now: DateTime<Utc>,
     ) -> Result<Basis, Failure> {
-        let position = self.position(now).await?;
+        self.latest.heed(now);
         let known = {
             let state = read(&self.state);
             (
+                state.position,
                 state.tenants.get(&tenant),
                 state.clients.get(&(tenant, client)),
             )
         };
         match known {
-            (tenant @ Some(_), client @ Some(_)) => Ok(Basis {
+            (Some(position), tenant @ Some(_), client @ Some(_)) => Ok(Basis {
                 position,
                 tenant,
                 client,
@@ -199,19 +217,19 @@ impl Directory {
         })
     }
 
-    /// A tenant out of memory, or else loaded; with the position that was read before.
+    /// A tenant out of memory, or else loaded.
     pub(crate) async fn tenant(
         &self,
         tenant: TenantId,
         now: DateTime<Utc>,
-    ) -> Result<(Position, Option<Arc<TenantEntry>>), Failure> {
-        let position = self.position(now).await?;
+    ) -> Result<Option<Arc<TenantEntry>>, Failure> {
+        // Nothing is kept before it is known from where on it has to be followed.
+        self.position(now).await?;
         let known = read(&self.state).tenants.get(&tenant);
-        let tenant = match known {
-            Some(known) => Some(known),
-            None => self.load_tenant(tenant).await?,
-        };
-        Ok((position, tenant))
+        match known {
+            Some(known) => Ok(Some(known)),
+            None => self.load_tenant(tenant).await,
+        }
     }
 
     /// A client out of memory, or else loaded. Whoever decides by it has read a position before.
@@ -248,19 +266,13 @@ impl Directory {
     }
 
     async fn load(&self, key: Key) -> Result<Option<Arc<Entry>>, Failure> {
-        self.loads.ask(key).await.map_err(unanswered)
+        Ok(self.loads.ask(key).await?)
     }
 
     /// The place up to which changes are applied.
     async fn position(&self, now: DateTime<Utc>) -> Result<Position, Failure> {
-        let (known, latest) = {
-            let state = read(&self.state);
-            (state.position, state.latest)
-        };
-        if now > latest {
-            let mut state = write(&self.state);
-            state.latest = state.latest.max(now);
-        }
+        self.latest.heed(now);
+        let known = read(&self.state).position;
         match known {
             Some(position) => Ok(position),
             None => self.catch_up().await,
@@ -412,19 +424,10 @@ fn write(state: &RwLock<State>) -> RwLockWriteGuard<'_, State> {
     state.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(crate) fn unanswered(unanswered: Unanswered<StorageError>) -> Failure {
-    let what = unanswered.to_string();
-    match unanswered {
-        Unanswered::Failed(error) => Failure::Shared(error),
-        Unanswered::Crowded | Unanswered::Late | Unanswered::Broken => {
-            StorageError::Unavailable(what).into()
-        }
-    }
-}
-
 /// Loads entries, each in a transaction of its tenant.
 struct Loading {
     database: Database,
+    latest: Latest,
     state: Arc<RwLock<State>>,
     turns: Arc<Semaphore>,
 }
@@ -438,10 +441,10 @@ impl Batch for Loading {
         let mut loads = JoinSet::new();
         for key in keys {
             let (database, state) = (self.database.clone(), self.state.clone());
-            let turns = self.turns.clone();
+            let (turns, latest) = (self.turns.clone(), self.latest.get());
             loads.spawn(async move {
                 let _turn = turns.acquire_owned().await;
-                (key, load(&database, &state, key).await)
+                (key, load(&database, &state, key, latest).await)
             });
         }
         let mut loaded = HashMap::new();
@@ -470,14 +473,14 @@ async fn load(
     database: &Database,
     state: &RwLock<State>,
     key: Key,
+    latest: DateTime<Utc>,
 ) -> Result<Option<Entry>, StorageError> {
-    let (ticket, latest) = {
+    let ticket = {
         let mut state = write(state);
-        let ticket = match key {
+        match key {
             Key::Tenant(tenant) => state.tenants.ticket(tenant),
             Key::Client(tenant, client) => state.clients.ticket((tenant, client)),
-        };
-        (ticket, state.latest)
+        }
     };
     let loaded = match key {
         Key::Tenant(tenant) => entries::load_tenant(database, tenant)

@@ -127,8 +127,7 @@ impl Authority {
 
     /// What the directory knows of where a token is said to be from. Its position was read before.
     async fn asked(&self, key: TokenKey, now: DateTime<Utc>) -> Result<Option<Asked>, Refusal> {
-        let (_, tenant) = self.directory.tenant(key.tenant, now).await?;
-        let Some(tenant) = tenant else {
+        let Some(tenant) = self.directory.tenant(key.tenant, now).await? else {
             return Ok(None);
         };
         let client = self.directory.client(key.tenant, key.client).await?;

@@ -16,6 +16,7 @@ use grantor_storage::token_writing::ProposedToken;
 
 use crate::authenticate::{Claim, Known};
 use crate::decided::{ATTEMPTS, TOO_FAST};
+use crate::limits::Admitted;
 use crate::writer::Outcome;
 use crate::{Authority, Failure, PresentedCredentials, Refusal};
 
@@ -70,27 +71,7 @@ impl Authority {
                 known.secret.ok_or(AuthenticationFailure::Unproved)?;
                 issuance(known, scopes.as_ref())
             };
-            let (mut known, mut issuance) = self.decided(&claim, decide).await?;
-            let admitted = match self.admit(&known, now).await {
-                Err(Refusal::TooMany(held)) => {
-                    // A no out of memory: the limit may have been raised just now. Whoever has had that looked at too
-                    // often waits as they were told.
-                    let client = known.client.client.id.to_string();
-                    let Ok(taken) = self.confirmations.take(ip, tenant, &client) else {
-                        return Err(self.held(&known, held, now));
-                    };
-                    (known, issuance) = self.decided_anew(&claim, decide).await?;
-                    let admitted = self.admit(&known, now).await;
-                    match admitted {
-                        Err(Refusal::TooMany(held)) => return Err(self.held(&known, held, now)),
-                        admitted => {
-                            taken.give_back();
-                            admitted?
-                        }
-                    }
-                }
-                admitted => admitted?,
-            };
+            let (known, issuance, admitted) = self.within_limits(&claim, decide).await?;
             let record = self.record(&known, &issuance, ip, user_agent.clone(), now)?;
             let token = match issuance.shape {
                 TokenShape::Signed(algorithm) => {
@@ -127,6 +108,35 @@ impl Authority {
             }
         }
         Err(StorageError::Unavailable(TOO_FAST.to_owned()).into())
+    }
+
+    /// Decides, and takes room within the client's limits for what was decided. That there is none is a no like any other,
+    /// and confirmed: the limit may have been raised just now. Whoever has had that looked at too often waits as they
+    /// were told.
+    async fn within_limits<T>(
+        &self,
+        claim: &Claim,
+        decide: impl Fn(&Known) -> Result<T, Refusal>,
+    ) -> Result<(Known, T, Admitted), Refusal> {
+        let (known, decided) = self.decided(claim, &decide).await?;
+        let held = match self.admit(&known, claim.now).await {
+            Ok(admitted) => return Ok((known, decided, admitted)),
+            Err(Refusal::TooMany(held)) => held,
+            Err(refusal) => return Err(refusal),
+        };
+        let client = known.client.client.id.to_string();
+        let Ok(taken) = self.confirmations.take(claim.ip, claim.tenant, &client) else {
+            return Err(self.held(&known, held, claim.now));
+        };
+        let (known, decided) = self.decided_anew(claim, decide).await?;
+        match self.admit(&known, claim.now).await {
+            Ok(admitted) => {
+                taken.give_back();
+                Ok((known, decided, admitted))
+            }
+            Err(Refusal::TooMany(held)) => Err(self.held(&known, held, claim.now)),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     fn record(

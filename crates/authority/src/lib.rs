@@ -42,6 +42,7 @@ use thiserror::Error;
 use allowance::Confirmations;
 use caller::CallerReads;
 use chosen::ChosenSecrets;
+use coalesce::Unanswered;
 use directory::Directory;
 use failures::Failures;
 use limits::Limits;
@@ -275,6 +276,18 @@ pub enum Failure {
     Impossible(&'static str),
 }
 
+impl From<Unanswered<StorageError>> for Failure {
+    fn from(unanswered: Unanswered<StorageError>) -> Self {
+        let what = unanswered.to_string();
+        match unanswered {
+            Unanswered::Failed(error) => Self::Shared(error),
+            Unanswered::Crowded | Unanswered::Late | Unanswered::Broken => {
+                StorageError::Unavailable(what).into()
+            }
+        }
+    }
+}
+
 impl Failure {
     /// Whether trying again later may help.
     pub fn is_unavailable(&self) -> bool {
@@ -294,7 +307,7 @@ impl Authority {
         id: grantor_domain::ids::TenantId,
         now: DateTime<Utc>,
     ) -> Result<grantor_domain::tenant::Tenant, Refusal> {
-        let (_, entry) = self.directory.tenant(id, now).await?;
+        let entry = self.directory.tenant(id, now).await?;
         let entry = entry.ok_or(Refusal::NoSuchTenant)?;
         Ok(entry.tenant.clone())
     }

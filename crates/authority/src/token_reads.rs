@@ -11,16 +11,15 @@ use grantor_storage::{Database, StorageError};
 
 use crate::Failure;
 use crate::coalesce::{Batch, Coalescer, Limits};
-use crate::directory::{Directory, unanswered};
+use crate::directory::Directory;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Question {
     /// The token, if what was presented leads to one.
     token: Option<TokenKey>,
-    /// Up to where the asker's own decisions have seen the feed: epoch and number.
-    epoch: i64,
-    sequence: i64,
+    /// Up to where the asker's own decisions have seen the feed.
+    position: Position,
 }
 
 /// What PostgreSQL says, after the question was asked.
@@ -57,12 +56,7 @@ impl TokenReads {
         token: Option<TokenKey>,
         position: Position,
     ) -> Result<Arc<Looked>, Failure> {
-        let question = Question {
-            token,
-            epoch: position.epoch,
-            sequence: position.sequence,
-        };
-        let looked = self.0.ask(question).await.map_err(unanswered)?;
+        let looked = self.0.ask(Question { token, position }).await?;
         looked.ok_or(Failure::Impossible("a question was left out of its read"))
     }
 }
@@ -85,14 +79,7 @@ impl Batch for Reading {
         keys.sort_unstable();
         keys.dedup();
         // Of several epochs one at most is that of the installation; who comes from another one decides anew.
-        let Some(lowest) = questions
-            .iter()
-            .map(|asked| Position {
-                epoch: asked.epoch,
-                sequence: asked.sequence,
-            })
-            .min_by_key(|position| (position.epoch, position.sequence))
-        else {
+        let Some(lowest) = questions.iter().map(|asked| asked.position).min() else {
             return Ok(HashMap::new());
         };
         let (records, since) = self
@@ -113,7 +100,7 @@ impl Batch for Reading {
         Ok(questions
             .into_iter()
             .map(|asked| {
-                let known = asked.epoch == lowest.epoch;
+                let known = asked.position.epoch == lowest.epoch;
                 let looked = Looked {
                     record: asked.token.and_then(|key| records.get(&key).cloned()),
                     since: if known {

@@ -12,7 +12,7 @@ use grantor_storage::{Database, StorageError};
 
 use crate::Failure;
 use crate::coalesce::{Batch, Coalescer, Limits};
-use crate::directory::{Directory, unanswered};
+use crate::directory::Directory;
 
 /// What became of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +45,7 @@ impl TokenWriter {
 
     /// Puts a token on record, if what it rests on is still so.
     pub(crate) async fn write(&self, proposed: ProposedToken) -> Result<Outcome, Failure> {
-        let outcome = self.0.ask(Waiting(Arc::new(proposed))).await;
-        let outcome = outcome.map_err(unanswered)?;
+        let outcome = self.0.ask(Waiting(Arc::new(proposed))).await?;
         outcome.as_deref().copied().ok_or(Failure::Impossible(
             "a token was written without an outcome",
         ))

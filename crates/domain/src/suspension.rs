@@ -11,7 +11,7 @@ use crate::text::Reason;
 /// A place in the change feed: what a decision rested on.
 ///
 /// The epoch is random and renewed after a restore from a backup, for sequences then repeat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// The installation's epoch.
     pub epoch: i64,

@@ -31,7 +31,6 @@ fn filled(position: i64) -> State<(), ()> {
         position: Some(at(position)),
         platform: Some(PLATFORM),
         caught_up: None,
-        latest: DateTime::UNIX_EPOCH,
         tenants: Shelf::new(10),
         clients: Shelf::new(10),
     };
