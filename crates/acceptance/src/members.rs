@@ -8,7 +8,7 @@ use grantor_domain::resource_server::MANAGEMENT_API_AUDIENCE;
 use grantor_domain::token::AccessToken;
 use grantor_keys::TokenHash;
 use grantor_protocol::scope::Scopes;
-use grantor_storage::{ReadTx, Scope, StorageError, tokens};
+use grantor_storage::{FlowTx, StorageError, feed_since, tokens};
 use grantor_test_support::builders;
 use serde_json::json;
 
@@ -56,11 +56,8 @@ impl World {
         );
         let hash = TokenHash::of(&token);
         let database = self.storage();
-        let position: Result<_, StorageError> = wait_for(
-            database.read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
-                tokens::position(tx)
-            }),
-        );
+        let position: Result<_, StorageError> =
+            wait_for(database.flow(|tx: &mut FlowTx<'_>| feed_since::position(tx)));
         let record = AccessToken {
             tenant,
             client,

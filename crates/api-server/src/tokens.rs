@@ -18,7 +18,9 @@ use grantor_domain::token::TokenSurroundings;
 use grantor_protocol::scope::Scopes;
 use grantor_storage::listing::Part;
 use grantor_storage::live_tokens::{self, LiveToken, Removed, TokenClient, Whose};
-use grantor_storage::{Change, ChangeTx, Reads, resource_servers, role_assignments, tenants};
+use grantor_storage::{
+    Change, ChangeTx, Reads, resource_servers, role_assignments, suspensions, tenants,
+};
 use serde_json::json;
 
 use self::shapes::{RemovedTokens, TokenOutput};
@@ -134,6 +136,17 @@ fn remove_some(
         Some(events) => Change::made(answer, events),
         None => Change::Nothing(answer),
     })
+}
+
+/// Removes all tokens by which clients act for a member.
+fn remove_all_of_member(tx: &mut ChangeTx<'_>, acting: &Acting, member: MemberId) -> Outcome<()> {
+    suspensions::cut_member_off(tx, acting.tenant, member)?;
+    let event = Event::new(
+        acting.tenant,
+        Action::MemberTokensRemoved,
+        Target::Member(member),
+    );
+    Ok(Change::made(Answer::no_content(), event))
 }
 
 /// `audit_1`: each removal is on record by itself.

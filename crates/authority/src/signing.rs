@@ -100,7 +100,7 @@ impl Authority {
             made = self.make_first_keys(tenant, missing, now).await?;
             &made
         };
-        let live = keys.iter().filter(|key| is_published(key, now));
+        let live = keys.iter().filter(|key| key.is_published(now));
         let name = signer(live.map(StoredSigningKey::times), algorithm, now)
             .ok_or(Failure::Impossible("no signing key whose time has come"))?;
         let key = keys
@@ -127,7 +127,7 @@ impl Authority {
     ) -> Vec<NewKey> {
         let times: Vec<KeyTimes> = keys
             .iter()
-            .filter(|key| is_published(key, now))
+            .filter(|key| key.is_published(now))
             .map(StoredSigningKey::times)
             .collect();
         let mut missing = self.signing.schedule.first_keys(&times, needed, now);
@@ -180,13 +180,9 @@ fn is_taken(failure: &Failure) -> bool {
     matches!(failure, Failure::Storage(StorageError::Taken { constraint }) if constraint == signing_keys::GENERATION)
 }
 
-fn is_published(key: &StoredSigningKey, now: DateTime<Utc>) -> bool {
-    key.published_until.is_none_or(|until| until > now)
-}
-
 /// Those of the keys that are published at a time, in their order.
 fn published(keys: &[StoredSigningKey], now: DateTime<Utc>) -> Vec<StoredSigningKey> {
-    let live = keys.iter().filter(|key| is_published(key, now));
+    let live = keys.iter().filter(|key| key.is_published(now));
     live.cloned().collect()
 }
 

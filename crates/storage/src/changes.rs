@@ -116,25 +116,6 @@ pub fn bounds(tx: &mut impl Reads, tenant: TenantId) -> Result<FeedBounds, Stora
     })
 }
 
-#[derive(QueryableByName)]
-struct HeadRow {
-    #[diesel(sql_type = Nullable<BigInt>)]
-    epoch: Option<i64>,
-    #[diesel(sql_type = BigInt)]
-    head: i64,
-}
-
-/// Reads the epoch and the number of the newest change of all tenants. Where none is kept, it is the number
-/// below the floor. A tenant may know the number; the changes behind it stay hidden from it.
-pub(crate) fn head(tx: &mut impl Reads) -> Result<(i64, i64), StorageError> {
-    let row: HeadRow = diesel::sql_query(
-        "SELECT (SELECT epoch FROM installation) AS epoch, coalesce(feed_head(), floor - 1) AS head FROM change_feed",
-    )
-    .get_result(tx.connection())?;
-    let epoch = row.epoch.ok_or_else(installation::not_bootstrapped)?;
-    Ok((epoch, row.head))
-}
-
 /// How many rows one look at the heads goes through.
 const LOOKED_AT: i64 = 10_000;
 

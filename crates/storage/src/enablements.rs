@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use grantor_domain::client::Client;
 use grantor_domain::ids::{ClientId, OrganizationId, TenantId};
 use uuid::Uuid;
 
@@ -29,23 +28,6 @@ pub fn of(
         .into_iter()
         .map(|(id, since)| (OrganizationId::from_uuid(id), since))
         .collect())
-}
-
-/// The organizations in which a client acts that acts for itself: those in which it is enabled, or else its own.
-pub fn acting_in(
-    tx: &mut impl Reads,
-    tenant: TenantId,
-    client: &Client,
-) -> Result<Vec<OrganizationId>, StorageError> {
-    let enabled: Vec<OrganizationId> = of(tx, tenant, client.id)?
-        .into_iter()
-        .map(|(organization, _)| organization)
-        .collect();
-    Ok(if enabled.is_empty() {
-        vec![client.organization]
-    } else {
-        enabled
-    })
 }
 
 /// Enables a client in an organization.

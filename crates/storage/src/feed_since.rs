@@ -123,7 +123,17 @@ pub fn since(tx: &mut FlowTx<'_>, after: Position) -> Result<Since, StorageError
     Since::of(after, rows)
 }
 
-/// The place after which nothing has happened yet.
+/// The place after which nothing has happened yet: the newest change of all tenants, which a decision rests on when it is
+/// read before everything else.
+///
+/// A decision rests on its own tenant and, through the platform-wide resource servers, on the platform tenant. One
+/// number stands for both because the feed's order is the order of commits and none comes late: whatever is read
+/// after it has seen all changes up to it, whosever they are, and a change that it may have missed has a higher
+/// number, for which the statement looks that puts a token on record. So a position is never too high.
+///
+/// A cut of a client or tenant is a change as well: below it is dead what may not have seen it, and nothing else.
+/// Where all changes have left the feed, the position is the number below the lowest that is kept: whatever was
+/// cut off by one of those changes was cut off below it.
 pub fn position(tx: &mut FlowTx<'_>) -> Result<Position, StorageError> {
     let nowhere = Position {
         epoch: 0,

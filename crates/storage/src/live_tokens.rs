@@ -131,8 +131,7 @@ pub(crate) fn unexpired(now: DateTime<Utc>) -> (Uuid, Uuid) {
 }
 
 /// Reads along an index in its order. Partitions that are empty yet are cheaper to go through whole, so where few tokens are
-/// expected the planner would read all that a client has, and sort them: be they a million. What is switched off makes plans
-/// look dear, so nothing may be compiled for them either.
+/// expected the planner would read all that a client has, and sort them: be they a million.
 fn in_order<R: Reads, T>(
     tx: &mut R,
     read: impl FnOnce(&mut R) -> Result<T, StorageError>,

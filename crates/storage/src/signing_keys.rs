@@ -45,6 +45,11 @@ pub struct StoredSigningKey {
 pub const GENERATION: &str = "signing_keys_generation";
 
 impl StoredSigningKey {
+    /// Whether it is published at a time.
+    pub fn is_published(&self, now: DateTime<Utc>) -> bool {
+        self.published_until.is_none_or(|until| until > now)
+    }
+
     /// Which key it is, and when it does what.
     pub fn times(&self) -> KeyTimes {
         let algorithm = match self.algorithm {
@@ -87,7 +92,7 @@ pub fn published(
     now: DateTime<Utc>,
 ) -> Result<Vec<StoredSigningKey>, StorageError> {
     let mut keys = all(tx, tenant)?;
-    keys.retain(|key| key.published_until.is_none_or(|until| until > now));
+    keys.retain(|key| key.is_published(now));
     Ok(keys)
 }
 

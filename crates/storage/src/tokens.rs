@@ -9,7 +9,6 @@ use grantor_domain::token::AccessToken;
 use grantor_keys::{TokenHash, uuid_v7_millis};
 use uuid::Uuid;
 
-use crate::changes;
 use crate::error::StorageError;
 use crate::installation;
 use crate::schema::access_tokens;
@@ -66,23 +65,6 @@ impl TokenRow {
 /// The time of a token's id is the token's expiry.
 fn expiry(id: Uuid) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_millis(i64::try_from(uuid_v7_millis(id)).ok()?)
-}
-
-/// The position that a decision rests on, when it is read before everything else: the newest change of all
-/// tenants.
-///
-/// A decision rests on its own tenant and, through the platform-wide resource servers, on the platform tenant. One
-/// number stands for both because the feed's order is the order of commits and none comes late: whatever is read
-/// after it has seen all changes up to it, whosever they are, and a change that it may have missed has a higher
-/// number, for which the statement looks that puts a token on record. So a position is never too high; and a tenant in which nothing happens gets
-/// a new one with each attempt, so that a change of the platform is decided upon once more and not for ever.
-///
-/// A cut of a client or tenant is a change as well: below it is dead what may not have seen it, and nothing else.
-/// Where all changes have left the feed, the position is the number below the lowest that is kept: whatever was
-/// cut off by one of those changes was cut off below it.
-pub fn position(tx: &mut impl Reads) -> Result<Position, StorageError> {
-    let (epoch, sequence) = changes::head(tx)?;
-    Ok(Position { epoch, sequence })
 }
 
 /// Puts a token on record whatever has changed since it was decided upon. Of those that are handed out none comes this

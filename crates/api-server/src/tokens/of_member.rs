@@ -1,13 +1,12 @@
 //! The live tokens by which clients act for one member.
 
-use grantor_domain::audit::{Action, Event, Target};
+use grantor_domain::audit::Action;
 use grantor_domain::ids::{MemberId, TokenId};
 use grantor_domain::permission::Permission;
 use grantor_storage::live_tokens::{self, Whose};
-use grantor_storage::{Change, suspensions};
 
 use super::shapes::{RemovalInput, RemovedTokens, TokenOutput};
-use super::{home, remove_one, remove_some, shown};
+use super::{home, remove_all_of_member, remove_one, remove_some, shown};
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::members::{find, find_for_change};
@@ -130,13 +129,7 @@ async fn remove_all(call: Call) -> Result<Answer<()>, Problem> {
     let id: MemberId = call.id("member")?;
     call.change(move |tx, acting| {
         find_for_change(tx, acting, id)?;
-        suspensions::cut_member_off(tx, acting.tenant, id)?;
-        let event = Event::new(
-            acting.tenant,
-            Action::MemberTokensRemoved,
-            Target::Member(id),
-        );
-        Ok(Change::made(Answer::no_content(), event))
+        remove_all_of_member(tx, acting, id)
     })
     .await
 }

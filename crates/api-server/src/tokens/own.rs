@@ -1,13 +1,13 @@
 //! A member's own live tokens: whoever they are, they see and remove these without any permission (`token_2`).
 
-use grantor_domain::audit::{Action, Event, Target};
+use grantor_domain::audit::Action;
 use grantor_domain::ids::{MemberId, TokenId};
+use grantor_storage::ChangeTx;
 use grantor_storage::live_tokens::{self, Whose};
-use grantor_storage::{Change, ChangeTx, suspensions};
 
 use super::of_member::LIST;
 use super::shapes::{RemovalInput, RemovedTokens, TokenOutput};
-use super::{home, remove_one, remove_some, shown};
+use super::{home, remove_all_of_member, remove_one, remove_some, shown};
 use crate::answer::Answer;
 use crate::call::{Acting, Call, Stop};
 use crate::members::find_for_change;
@@ -123,13 +123,7 @@ async fn remove_several(
 async fn remove_all(call: Call) -> Result<Answer<()>, Problem> {
     call.change(move |tx, acting| {
         let id = member_for_change(tx, acting)?;
-        suspensions::cut_member_off(tx, acting.tenant, id)?;
-        let event = Event::new(
-            acting.tenant,
-            Action::MemberTokensRemoved,
-            Target::Member(id),
-        );
-        Ok(Change::made(Answer::no_content(), event))
+        remove_all_of_member(tx, acting, id)
     })
     .await
 }

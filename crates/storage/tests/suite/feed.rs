@@ -9,7 +9,7 @@ use grantor_domain::ids::{ClientId, TenantId};
 use grantor_keys::Verifier;
 use grantor_storage::client_secrets::{self, NewSecret, SecretVerifier};
 use grantor_storage::clients;
-use grantor_storage::{Change, ReadTx, Scope, StorageError, suspensions, tokens};
+use grantor_storage::{Change, FlowTx, ReadTx, Scope, StorageError, feed_since, suspensions};
 use grantor_test_support::builders;
 
 use crate::support::{Fixture, numbers, wait_for};
@@ -153,9 +153,7 @@ fn a_cut_is_at_the_number_of_the_very_change() {
         let position: Result<_, StorageError> = wait_for(
             fixture
                 .database
-                .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
-                    tokens::position(tx)
-                }),
+                .flow(|tx: &mut FlowTx<'_>| feed_since::position(tx)),
         );
         // What is decided from now on lives.
         assert_eq!(position.unwrap().sequence, cut);

@@ -8,7 +8,8 @@ use grantor_storage::changes::{self, FeedBounds};
 use grantor_storage::partitions::{Kept, keep};
 use grantor_storage::retention::{self, Days};
 use grantor_storage::{
-    Change, ReadTx, Scope, StorageError, clients, installation, migrate, suspensions, tokens,
+    Change, FlowTx, ReadTx, Scope, StorageError, clients, feed_since, installation, migrate,
+    suspensions,
 };
 use grantor_test_support::builders;
 
@@ -29,13 +30,11 @@ fn bounds(fixture: &Fixture, tenant: TenantId) -> FeedBounds {
     read.unwrap()
 }
 
-fn position(fixture: &Fixture, tenant: TenantId) -> Position {
+fn position(fixture: &Fixture) -> Position {
     let read: Result<_, StorageError> = wait_for(
         fixture
             .database
-            .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
-                tokens::position(tx)
-            }),
+            .flow(|tx: &mut FlowTx<'_>| feed_since::position(tx)),
     );
     read.unwrap()
 }
@@ -185,12 +184,12 @@ fn a_position_outlives_the_changes_that_it_came_from() {
         ..
     } = scene();
     // The newest change of all tenants is the position of each.
-    assert_eq!(position(&fixture, quiet).sequence, 1_000_000);
+    assert_eq!(position(&fixture).sequence, 1_000_000);
     let cut_below = suspension(&fixture, quiet, client).cut_below;
     kept(&fixture, now() + TimeDelta::days(31));
     // Somebody may have moved the rows of the last partition too; then the floor stands for them.
     fixture.superuser_runs("DELETE FROM changes");
-    let after = position(&fixture, quiet);
+    let after = position(&fixture);
     assert_eq!(after.sequence, 999_999);
     assert!(!suspension(&fixture, quiet, client).stops(after));
     // What was decided before the cut stays dead.
@@ -202,7 +201,7 @@ fn a_position_outlives_the_changes_that_it_came_from() {
     // And the next cut kills what was decided at the floor.
     cut(&fixture, quiet, client);
     assert!(suspension(&fixture, quiet, client).stops(after));
-    assert!(!suspension(&fixture, quiet, client).stops(position(&fixture, quiet)));
+    assert!(!suspension(&fixture, quiet, client).stops(position(&fixture)));
 }
 
 #[test]
@@ -280,10 +279,10 @@ fn down_and_up_again_keep_the_feed_and_its_positions() {
     ));
     assert_eq!(by_rows, 999_999);
     migrate::up(&fixture.test.owner_url()).unwrap();
-    assert_eq!(position(&fixture, quiet).sequence, 1_000_000);
-    assert!(!suspension(&fixture, quiet, client).stops(position(&fixture, quiet)));
+    assert_eq!(position(&fixture).sequence, 1_000_000);
+    assert!(!suspension(&fixture, quiet, client).stops(position(&fixture)));
     assert_eq!(bounds(&fixture, busy).floor, 1_000_000);
     kept(&fixture, now());
     cut(&fixture, quiet, client);
-    assert_eq!(position(&fixture, quiet).sequence, 1_000_001);
+    assert_eq!(position(&fixture).sequence, 1_000_001);
 }
