@@ -23,6 +23,7 @@ pub mod organizations;
 pub mod outbox;
 pub mod ownership;
 pub mod problem;
+pub mod program;
 pub mod reference;
 mod repeat;
 pub mod requests;

@@ -7,6 +7,7 @@ pub mod answer;
 mod credentials_page;
 pub mod endpoints;
 mod grants;
+pub mod program;
 pub mod requests;
 pub mod routes;
 pub mod serve;
