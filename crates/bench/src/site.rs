@@ -17,6 +17,10 @@ use crate::floor;
 /// The formats of tokens, by which their resource servers are called too.
 pub(crate) const FORMATS: [&str; 2] = ["opaque", "signed"];
 
+/// The highest limits that a client can have. What is measured is how fast tokens come, and not where they are held.
+const TOKENS_PER_MINUTE: u32 = 6_000_000;
+const LIVE_TOKENS: u32 = 1_000_000;
+
 /// A bare endpoint for one format.
 struct Floor {
     child: Child,
@@ -102,7 +106,7 @@ impl Site {
         let operator = bearer(
             &installation.platform,
             &installation.operator,
-            "grantor:tenants.create",
+            "grantor:tenants.create grantor:tenants.write",
         );
         let body = json!({ "name": "Acme", "admin_client": true,
             "owner": { "name": "Owner", "email": "owner@example.com" } });
@@ -113,6 +117,15 @@ impl Site {
             client_secret: text(&made, "/admin_client/client_secret"),
         };
         let admin = bearer(&tenant, &admin, &World::every_scope());
+        let quotas = json!({ "client_tokens_per_minute": TOKENS_PER_MINUTE,
+            "client_max_live_tokens": LIVE_TOKENS });
+        let url = format!("{}/v1/tenants/{tenant}/quotas", api.address());
+        let headers = [
+            ("authorization", operator.as_str()),
+            ("content-type", "application/json"),
+        ];
+        http.send("PUT", &url, &headers, quotas.to_string().as_bytes())
+            .expect(200);
         for format in FORMATS {
             let kind = if format == "signed" { "jwt" } else { "opaque" };
             let body = json!({ "key": format!("{format}.api"), "name": format,
@@ -124,7 +137,8 @@ impl Site {
         let clients = (0..clients)
             .map(|number| {
                 let body = json!({ "name": format!("Client {number}"), "profile": "service",
-                    "allowed_scopes": scopes, "owner_contact": { "email": "owner@example.com" } });
+                    "allowed_scopes": scopes, "tokens_per_minute": TOKENS_PER_MINUTE,
+                    "max_live_tokens": LIVE_TOKENS, "owner_contact": { "email": "owner@example.com" } });
                 let made = post(&admin, &format!("/{tenant}/clients"), &body);
                 Credentials {
                     client_id: text(&made, "/id"),
