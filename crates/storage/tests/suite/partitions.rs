@@ -1,7 +1,5 @@
 //! Partitions over time: made ahead, dropped behind, and never under a token that lives.
 
-use std::time::{Duration, Instant};
-
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
@@ -46,7 +44,6 @@ fn issue(fixture: &Fixture, expiries: &[DateTime<Utc>]) -> Result<Vec<TokenId>, 
                 sequence: 0,
             },
             ip: None,
-            user_agent: None,
         })
         .collect();
     let ids = issued.iter().map(|token| token.id).collect();
@@ -81,6 +78,7 @@ fn wanted(at: DateTime<Utc>) -> i32 {
         (TimeDelta::hours(6), TimeDelta::days(8)),
         (TimeDelta::days(30), TimeDelta::days(180)),
         (TimeDelta::hours(6), TimeDelta::days(8)),
+        (TimeDelta::days(1), TimeDelta::days(8)),
         (TimeDelta::days(1), TimeDelta::days(8)),
         (TimeDelta::days(5), TimeDelta::days(37)),
         (TimeDelta::days(7), TimeDelta::days(8)),
@@ -255,6 +253,25 @@ fn of_tokens_dropped(fixture: &Fixture, at: DateTime<Utc>) -> i64 {
     ))
 }
 
+/// Whoever waits for a lock longer than keepers do fails. Waiting for the processor doesn't count.
+const HELD_UP_NO_LONGER: &str = "SET lock_timeout = '1s'";
+
+/// A statement that puts a token on record.
+fn one_more(fixture: &Fixture) -> String {
+    let id: TokenId = builders::id_at(now() + TimeDelta::hours(1), fixture.entropy.as_ref());
+    format!(
+        "INSERT INTO access_tokens (tenant_id, client_id, id, token_hash, scopes, audiences, issued_at, epoch, decided_at) \
+         VALUES (uuid_floor('epoch'), uuid_floor('epoch'), '{}', '', '{{}}', '{{}}', now(), {EPOCH}, 0)",
+        id.uuid()
+    )
+}
+
+/// One `lock_timeout` for each round, whatever the number of partitions that could not be made or dropped.
+fn postponed_once_a_round(kept: Kept) {
+    let rounds = (kept.made + kept.dropped) / 8 + 2;
+    assert!((1..=rounds).contains(&kept.postponed), "{kept:?}");
+}
+
 #[test]
 fn a_reader_that_does_not_end_postpones_dropping_and_holds_nobody_up() {
     let fixture = Fixture::new();
@@ -273,26 +290,18 @@ fn a_reader_that_does_not_end_postpones_dropping_and_holds_nobody_up() {
     reader
         .batch_execute("BEGIN; SELECT FROM access_tokens LIMIT 1")
         .unwrap();
-    let longest = std::thread::scope(|scope| {
-        let keeper = scope.spawn(|| {
-            let begun = Instant::now();
-            (kept(&fixture, later), begun.elapsed())
-        });
-        let mut longest = Duration::ZERO;
+    std::thread::scope(|scope| {
+        let keeper = scope.spawn(|| kept(&fixture, later));
+        let mut issuing = fixture.test.superuser();
+        issuing.batch_execute(HELD_UP_NO_LONGER).unwrap();
         while !keeper.is_finished() {
-            let begun = Instant::now();
-            issue(&fixture, &[now() + TimeDelta::hours(1)]).unwrap();
-            longest = longest.max(begun.elapsed());
+            issuing.batch_execute(&one_more(&fixture)).unwrap();
         }
-        let (came_to, took) = keeper.join().unwrap();
+        let came_to = keeper.join().unwrap();
         assert_eq!(came_to.made, to_make, "{came_to:?}");
         assert_eq!(of_tokens_dropped(&fixture, begun_at), 0, "{came_to:?}");
-        assert!(came_to.postponed > 0, "{came_to:?}");
-        // One lock_timeout, whatever the number of partitions that are over.
-        assert!(took < Duration::from_secs(3), "{took:?}");
-        longest
+        postponed_once_a_round(came_to);
     });
-    assert!(longest < Duration::from_secs(2), "{longest:?}");
     reader.batch_execute("ROLLBACK").unwrap();
     let mut rounds = 0;
     while kept(&fixture, later).dropped > 0 {
@@ -309,7 +318,6 @@ fn whoever_alters_the_table_postpones_attaching_and_inserts_go_on() {
     altering
         .batch_execute("BEGIN; LOCK TABLE access_tokens IN SHARE UPDATE EXCLUSIVE MODE")
         .unwrap();
-    let begun = Instant::now();
     let came_to = kept(&fixture, long_ago());
     // What others need is made all the same.
     assert_eq!(
@@ -317,12 +325,7 @@ fn whoever_alters_the_table_postpones_attaching_and_inserts_go_on() {
         (wanted(long_ago()) - 33, 0),
         "{came_to:?}"
     );
-    assert!(came_to.postponed > 0, "{came_to:?}");
-    assert!(
-        begun.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        begun.elapsed()
-    );
+    postponed_once_a_round(came_to);
     issue(&fixture, &[now() + TimeDelta::hours(1)]).unwrap();
     let orphans = fixture.number(
         "SELECT count(*) FROM pg_class WHERE relnamespace = 'grantor_parts'::regnamespace \
