@@ -70,7 +70,6 @@ impl World {
             revoked_at: None,
             position: position.expect("a position"),
             ip: None,
-            user_agent: None,
         };
         let stored: Result<(), StorageError> =
             wait_for(database.flow(move |tx| tokens::insert(tx, &record, hash)));

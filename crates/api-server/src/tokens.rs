@@ -83,7 +83,7 @@ fn shown(
         let name = client
             .filter(|client| named.is_none_or(|seen| seen.contains(&client.organization)))
             .map(|client| &client.name);
-        Some(TokenOutput::of(&live.token, standing, name, &now.catalogue))
+        Some(TokenOutput::of(&live, standing, name, &now.catalogue))
     }))
 }
 

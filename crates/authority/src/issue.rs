@@ -13,6 +13,7 @@ use grantor_protocol::scope::Scopes;
 use grantor_protocol::token::{ACCESS_TOKEN_TYP, AccessTokenClaims, Audience};
 use grantor_storage::StorageError;
 use grantor_storage::token_writing::ProposedToken;
+use grantor_storage::user_agents::UserAgent;
 
 use crate::authenticate::{Claim, Known};
 use crate::decided::{ATTEMPTS, TOO_FAST};
@@ -72,7 +73,7 @@ impl Authority {
                 issuance(known, scopes.as_ref())
             };
             let (known, issuance, admitted) = self.within_limits(&claim, decide).await?;
-            let record = self.record(&known, &issuance, ip, user_agent.clone(), now)?;
+            let record = self.record(&known, &issuance, ip, now)?;
             let token = match issuance.shape {
                 TokenShape::Signed(algorithm) => {
                     let key = self.signing_key(&known.tenant, algorithm, now).await?;
@@ -98,8 +99,10 @@ impl Authority {
                 token,
             };
             // token_1: on record before it leaves.
+            let named = |name| UserAgent::of(record.tenant, record.id, name);
             let proposed = ProposedToken {
                 hash: TokenHash::of(&issued.token),
+                user_agent: user_agent.clone().map(named),
                 token: record,
             };
             if self.writer.write(proposed).await? == Outcome::OnRecord {
@@ -144,7 +147,6 @@ impl Authority {
         who: &Known,
         issuance: &Issuance,
         ip: Option<IpAddr>,
-        user_agent: Option<String>,
         now: DateTime<Utc>,
     ) -> Result<AccessToken, Failure> {
         // The claims tell whole seconds; what is on record agrees with them exactly.
@@ -164,7 +166,6 @@ impl Authority {
             revoked_at: None,
             position: who.position,
             ip,
-            user_agent,
         })
     }
 }

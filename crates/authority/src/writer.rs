@@ -3,11 +3,12 @@
 //! A token leaves when its commit has returned, and never before. The statement writes no token whose decision does not
 //! hold any more; whoever waits for it is told so, and decides anew on a directory that has caught up by then.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use grantor_storage::token_writing::{self, ProposedToken};
+use grantor_storage::user_agents::{self, UserAgent};
 use grantor_storage::{Database, StorageError};
 
 use crate::Failure;
@@ -39,6 +40,7 @@ impl TokenWriter {
         let writing = Writing {
             database: database.clone(),
             directory: directory.clone(),
+            programs: Programs::default(),
         };
         Self(Coalescer::new(writing, limits))
     }
@@ -68,9 +70,39 @@ impl Hash for Waiting {
     }
 }
 
+/// So many names of programs are remembered as being on record.
+const PROGRAMS: usize = 20_000;
+
+/// The names of programs that are on record. That one was forgotten costs a statement.
+#[derive(Default)]
+struct Programs(Mutex<HashSet<UserAgent>>);
+
+impl Programs {
+    /// Those that these tokens need and that are not known to be on record.
+    fn missing(&self, proposed: &[Arc<ProposedToken>]) -> Vec<UserAgent> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let named = proposed.iter().filter_map(|each| each.user_agent.as_ref());
+        let missing = named.filter(|name| !known.contains(name));
+        missing.cloned().collect()
+    }
+
+    fn are_on_record(&self, names: Vec<UserAgent>) {
+        if names.is_empty() {
+            return;
+        }
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those of yesterday go this way too.
+        if known.len() + names.len() > PROGRAMS {
+            known.clear();
+        }
+        known.extend(names);
+    }
+}
+
 struct Writing {
     database: Database,
     directory: Directory,
+    programs: Programs,
 }
 
 impl Batch for Writing {
@@ -81,10 +113,17 @@ impl Batch for Writing {
     async fn run(&self, waiting: Vec<Waiting>) -> Result<HashMap<Waiting, Outcome>, StorageError> {
         let proposed: Vec<Arc<ProposedToken>> =
             waiting.iter().map(|waiting| waiting.0.clone()).collect();
-        let written = self
+        let missing = self.programs.missing(&proposed);
+        let (written, put) = self
             .database
-            .flow(move |tx| token_writing::write(tx, &proposed))
+            .flow(move |tx| {
+                if !missing.is_empty() {
+                    user_agents::put(tx, &missing)?;
+                }
+                Ok::<_, StorageError>((token_writing::write(tx, &proposed)?, missing))
+            })
             .await?;
+        self.programs.are_on_record(put);
         // Before anybody is told, so that whoever decides anew does so on what has been applied.
         self.directory.apply(written.after, &written.since);
         Ok(waiting

@@ -197,7 +197,6 @@ mod tests {
                 sequence: 1,
             },
             ip: None,
-            user_agent: None,
         }
     }
 

@@ -34,8 +34,6 @@ pub struct AccessToken {
     pub position: Position,
     /// From where it was asked for.
     pub ip: Option<IpAddr>,
-    /// What program asked for it.
-    pub user_agent: Option<String>,
 }
 
 /// Why a token is not good. Never told outside: there it is just inactive.
@@ -165,7 +163,6 @@ mod tests {
                 sequence: 10,
             },
             ip: None,
-            user_agent: None,
         }
     }
 

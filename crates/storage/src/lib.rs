@@ -64,6 +64,7 @@ pub mod tenants;
 pub mod token_writing;
 pub mod tokens;
 pub mod transaction;
+pub mod user_agents;
 
 pub use database::{Database, DatabaseOptions};
 pub use error::StorageError;

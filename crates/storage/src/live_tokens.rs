@@ -69,6 +69,8 @@ impl Whose {
 pub struct LiveToken {
     /// The token.
     pub token: AccessToken,
+    /// What program asked for it.
+    pub user_agent: Option<String>,
     /// What suspends its client.
     pub client_suspension: Suspension,
     /// What suspends the member for whom it was issued; nothing does when there is none.

@@ -24,6 +24,7 @@ diesel::table! {
         ip -> Nullable<Text>,
         user_agent -> Nullable<Text>,
         family_id -> Nullable<Uuid>,
+        user_agent_number -> Nullable<Int8>,
     }
 }
 
@@ -484,6 +485,14 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    user_agents (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     access_tokens,
     audit_events,
@@ -521,4 +530,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     tenant_suspensions,
     tenant_usage,
     tenants,
+    user_agents,
 );

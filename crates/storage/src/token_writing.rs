@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::error::StorageError;
 use crate::feed_since::{Since, SinceRow, fence, later};
 use crate::transaction::FlowTx;
+use crate::user_agents::UserAgent;
 
 /// A token that was decided upon.
 #[derive(Debug, Clone)]
@@ -28,6 +29,8 @@ pub struct ProposedToken {
     pub token: AccessToken,
     /// What recognises it.
     pub hash: TokenHash,
+    /// By what program it was asked for. Its name is put by [`crate::user_agents::put`], before the token or with it.
+    pub user_agent: Option<UserAgent>,
 }
 
 /// What became of proposed tokens.
@@ -48,11 +51,11 @@ const WRITE: &str = concat!(
     "), fence AS MATERIALIZED (",
     fence!(),
     "), written AS (INSERT INTO access_tokens \
-        (tenant_id, client_id, id, token_hash, member_id, scopes, audiences, issued_at, epoch, decided_at, ip, user_agent) \
+        (tenant_id, client_id, id, token_hash, member_id, scopes, audiences, issued_at, epoch, decided_at, ip, user_agent_number) \
      SELECT tenant_id, client_id, id, token_hash, member_id, string_to_array(scopes, ' '), \
-        string_to_array(audiences, E'\\n'), issued_at, epoch, decided_at, ip, user_agent \
+        string_to_array(audiences, E'\\n'), issued_at, epoch, decided_at, ip, user_agent_number \
      FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS proposed \
-        (tenant_id, client_id, id, token_hash, member_id, scopes, audiences, issued_at, epoch, decided_at, ip, user_agent) \
+        (tenant_id, client_id, id, token_hash, member_id, scopes, audiences, issued_at, epoch, decided_at, ip, user_agent_number) \
      WHERE proposed.epoch = (SELECT epoch FROM fence) \
        AND proposed.decided_at BETWEEN (SELECT floor - 1 FROM fence) AND (SELECT head FROM fence) \
        AND (SELECT count(*) FROM later) <= 1000 \
@@ -118,9 +121,9 @@ pub fn write(
         .iter()
         .map(|proposed| proposed.token.ip.map(|ip| ip.to_string()))
         .collect();
-    let programs: Vec<Option<&str>> = proposed
+    let programs: Vec<Option<i64>> = proposed
         .iter()
-        .map(|proposed| proposed.token.user_agent.as_deref())
+        .map(|proposed| proposed.user_agent.as_ref().map(UserAgent::number))
         .collect();
     let rows: Vec<WrittenRow> = diesel::sql_query(WRITE)
         .bind::<BigInt, _>(lowest.sequence)
@@ -136,7 +139,7 @@ pub fn write(
         .bind::<Array<BigInt>, _>(numbers(|token| token.position.epoch))
         .bind::<Array<BigInt>, _>(numbers(|token| token.position.sequence))
         .bind::<Array<Nullable<Text>>, _>(addresses)
-        .bind::<Array<Nullable<Text>>, _>(programs)
+        .bind::<Array<Nullable<BigInt>>, _>(programs)
         .load(tx.connection)?;
     let ids = rows
         .first()
@@ -173,7 +176,7 @@ mod tests {
             .batch_execute(&format!(
                 "SET plan_cache_mode = {plans}; SET enable_seqscan = off; \
                  PREPARE issue (bigint, uuid[], uuid[], uuid[], bytea[], uuid[], text[], text[], timestamptz[], bigint[], \
-                   bigint[], text[], text[]) AS {WRITE}; \
+                   bigint[], text[], bigint[]) AS {WRITE}; \
                  BEGIN; SET LOCAL ROLE grantor_fast"
             ))
             .unwrap();

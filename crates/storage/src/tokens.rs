@@ -31,7 +31,6 @@ pub(crate) struct TokenRow {
     decided_at: i64,
     revoked_at: Option<DateTime<Utc>>,
     ip: Option<String>,
-    user_agent: Option<String>,
 }
 
 impl TokenRow {
@@ -56,7 +55,6 @@ impl TokenRow {
                 sequence: self.decided_at,
             },
             ip: self.ip.and_then(|ip| ip.parse().ok()),
-            user_agent: self.user_agent,
         };
         Ok((token, hash))
     }
@@ -88,7 +86,6 @@ pub fn insert(
             access_tokens::epoch.eq(token.position.epoch),
             access_tokens::decided_at.eq(token.position.sequence),
             access_tokens::ip.eq(token.ip.map(|ip| ip.to_string())),
-            access_tokens::user_agent.eq(token.user_agent.as_deref()),
         ))
         .execute(tx.connection)?;
     Ok(())

@@ -7,7 +7,7 @@ use grantor_domain::ids::{ClientId, MemberId, TokenId};
 use grantor_domain::resource_server::{self, Catalogue};
 use grantor_domain::text::ClientName;
 use grantor_domain::token::{AccessToken, Standing};
-use grantor_storage::live_tokens::Removed;
+use grantor_storage::live_tokens::{LiveToken, Removed};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -63,11 +63,12 @@ pub struct TokenOutput {
 impl TokenOutput {
     /// What is shown of a token that stands so.
     pub(super) fn of(
-        token: &AccessToken,
+        live: &LiveToken,
         standing: Standing,
         client_name: Option<&ClientName>,
         catalogue: &Catalogue,
     ) -> Self {
+        let token = &live.token;
         let (state, effective) = match standing {
             Standing::Active(scopes) => (TokenState::Active, scopes.to_vec()),
             Standing::Sleeping => (TokenState::Sleeping, Vec::new()),
@@ -85,7 +86,7 @@ impl TokenOutput {
             format: format_of(token, catalogue).into(),
             issued_at: token.issued_at,
             expires_at: token.expires_at,
-            user_agent: token.user_agent.clone(),
+            user_agent: live.user_agent.clone(),
             ip: token.ip.map(|ip| ip.to_string()),
         }
     }

@@ -292,7 +292,6 @@ impl World {
                     sequence: i64::MAX,
                 },
                 ip: None,
-                user_agent: None,
             };
             self.flow(move |tx| tokens::insert(tx, &token, TokenHash::of("t")));
         }

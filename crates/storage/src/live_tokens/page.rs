@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Uuid as SqlUuid};
 use grantor_domain::ids::{MemberId, TenantId};
 use grantor_domain::suspension::Suspension;
 use grantor_domain::tenant::Tenant;
@@ -20,6 +20,7 @@ use crate::stored;
 use crate::suspensions::SuspensionRow;
 use crate::tokens::TokenRow;
 use crate::transaction::Reads;
+use crate::user_agents;
 
 /// So many tokens are looked at for one page at most, live or dead.
 const LOOKS: i64 = 5_000;
@@ -186,6 +187,19 @@ impl Asked {
     }
 }
 
+/// A token with what tells the program that asked for it.
+#[derive(QueryableByName)]
+struct ListedRow {
+    #[diesel(embed)]
+    token: TokenRow,
+    /// Its number.
+    #[diesel(sql_type = Nullable<BigInt>)]
+    user_agent_number: Option<i64>,
+    /// Its name, as servers of an earlier release wrote it.
+    #[diesel(sql_type = Nullable<Text>)]
+    user_agent: Option<String>,
+}
+
 /// Each by its key. LIMIT keeps the planner from any other way than a look into one partition for each.
 const BY_KEY: &str = "SELECT token.* FROM unnest($2, $3) AS asked (client_id, id) \
      CROSS JOIN LATERAL (SELECT * FROM access_tokens WHERE access_tokens.tenant_id = $1 \
@@ -198,22 +212,30 @@ fn tokens(
 ) -> Result<HashMap<Uuid, LiveToken>, StorageError> {
     let (clients, ids): (Vec<Uuid>, Vec<Uuid>) =
         keys.iter().map(|key| (key.client_id, key.id)).unzip();
-    let rows: Vec<TokenRow> = diesel::sql_query(BY_KEY)
+    let rows: Vec<ListedRow> = diesel::sql_query(BY_KEY)
         .bind::<SqlUuid, _>(tenant.uuid())
         .bind::<Array<SqlUuid>, _>(clients)
         .bind::<Array<SqlUuid>, _>(ids)
         .load(tx.connection())?;
-    let tokens: Vec<AccessToken> = rows
+    let (tokens, programs): (Vec<AccessToken>, Vec<_>) = rows
         .into_iter()
-        .map(|row| row.into_domain().map(|(token, _)| token))
+        .map(|row| {
+            let (token, _) = row.token.into_domain()?;
+            let number = row.user_agent_number;
+            let id = number.map(|number| user_agents::id(token.id.uuid(), number));
+            Ok((token, (id, row.user_agent)))
+        })
         .collect::<Result<_, StorageError>>()?;
+    let named = user_agents::named(tx, tenant, programs.iter().filter_map(|(id, _)| *id))?;
     let suspended = suspended(tx, tenant, &tokens)?;
     let epoch = installation::epoch(tx)?;
     let of = |subject: Uuid| suspended.get(&subject).cloned().unwrap_or_default();
     Ok(tokens
         .into_iter()
-        .map(|token| {
+        .zip(programs)
+        .map(|(token, (program, written))| {
             let live = LiveToken {
+                user_agent: program.and_then(|id| named.get(&id).cloned()).or(written),
                 client_suspension: of(token.client.uuid()),
                 member_suspension: token
                     .member

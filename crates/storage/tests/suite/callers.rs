@@ -53,7 +53,6 @@ fn token_for(
             sequence: 1,
         },
         ip: Some("2001:db8::1".parse().unwrap()),
-        user_agent: Some("program/1".to_owned()),
     };
     let stored: Result<(), StorageError> = wait_for(
         fixture

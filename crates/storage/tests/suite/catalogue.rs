@@ -215,6 +215,7 @@ fn the_fast_path_reaches_its_tables_alone() {
             "tenants.id: SELECT",
             "tenants.is_platform: SELECT",
             "tenants.root_organization_id: SELECT",
+            "user_agents: INSERT, SELECT",
         ]
     );
 }
@@ -243,6 +244,7 @@ fn the_fast_paths_policies_let_it_write_tokens_their_families_and_what_is_counte
             "suspensions for SELECT where true",
             "tenant_suspensions for SELECT where true",
             "tenants for SELECT where true",
+            "user_agents for ALL where true",
         ]
     );
 }

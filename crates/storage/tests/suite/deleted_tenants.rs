@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::support::{Fixture, now, number, texts, wait_for};
 
 /// What stays of a deleted tenant: its mark and the log of record; what leaves by partition is as it was.
-const STAYING: [&str; 9] = [
+const STAYING: [&str; 10] = [
     "access_tokens",
     "audit_events",
     "changes",
@@ -22,6 +22,7 @@ const STAYING: [&str; 9] = [
     "idempotency_records",
     "refresh_families",
     "tenant_suspensions",
+    "user_agents",
 ];
 
 /// Rows in every table that refers to others, straight into them: what a tenant may come to have.

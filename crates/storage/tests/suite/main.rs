@@ -33,3 +33,4 @@ mod support;
 mod tenant_lists;
 mod tenants_apart;
 mod token_writing;
+mod user_agents;

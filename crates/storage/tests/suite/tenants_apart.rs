@@ -33,6 +33,7 @@ use grantor_storage::failures::Failed;
 use grantor_storage::last_uses::Use;
 use grantor_storage::role_assignments::{self, Holder};
 use grantor_storage::signing_keys::{self, StoredSigningKey};
+use grantor_storage::user_agents::{self, UserAgent};
 use grantor_storage::{
     Change, Scope, StorageError, authenticators, credential_links, enablements, failures,
     idempotency, last_uses, members, resource_servers, roles, settings, suspensions, tokens,
@@ -102,13 +103,12 @@ fn put_token_on_record(fixture: &Fixture, id: TenantId, client: ClientId) {
             sequence: 1,
         },
         ip: None,
-        user_agent: None,
     };
-    let stored: Result<(), StorageError> = wait_for(
-        fixture
-            .database
-            .flow(move |tx| tokens::insert(tx, &token, TokenHash::of("token"))),
-    );
+    let named = UserAgent::of(id, token.id, "export/1.4".to_owned());
+    let stored: Result<(), StorageError> = wait_for(fixture.database.flow(move |tx| {
+        user_agents::put(tx, &[named])?;
+        tokens::insert(tx, &token, TokenHash::of("token"))
+    }));
     stored.unwrap();
 }
 
@@ -351,7 +351,7 @@ fn the_platform_sees_the_tables_of_the_one_tenant_that_it_names() {
     let mut connection = two.server();
     two.begin(&mut connection, "grantor_platform");
     // Tokens are a tenant's alone.
-    let refused = ["access_tokens", "refresh_families"];
+    let refused = ["access_tokens", "refresh_families", "user_agents"];
     for (table, whose) in two
         .tables
         .iter()

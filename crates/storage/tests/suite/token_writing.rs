@@ -11,12 +11,15 @@ use grantor_keys::TokenHash;
 use grantor_protocol::scope::Scopes;
 use grantor_storage::feed_since::{self, MOST_LATER, Since};
 use grantor_storage::token_writing::{self, ProposedToken, Written};
+use grantor_storage::user_agents::UserAgent;
 use grantor_storage::{Change, FlowTx, Scope, StorageError, suspensions};
 use grantor_test_support::builders;
 
 use crate::support::{EPOCH, Fixture, about_tenant, now, wait_for};
 
-fn proposed(
+pub(crate) const PROGRAM: &str = "program/1 {\"a\", b}";
+
+pub(crate) fn proposed(
     fixture: &Fixture,
     tenant: TenantId,
     client: ClientId,
@@ -38,8 +41,8 @@ fn proposed(
             revoked_at: None,
             position,
             ip: Some("2001:db8::1".parse().unwrap()),
-            user_agent: Some("program/1 {\"a\", b}".into()),
         },
+        user_agent: Some(UserAgent::of(tenant, id, PROGRAM.to_owned())),
     }
 }
 
@@ -65,7 +68,7 @@ fn write(fixture: &Fixture, proposed: &[ProposedToken]) -> Vec<bool> {
     told
 }
 
-fn position(fixture: &Fixture) -> Position {
+pub(crate) fn position(fixture: &Fixture) -> Position {
     wait_for(
         fixture
             .database
