@@ -13,14 +13,14 @@
 //! * *Nobody is answered from a load that had begun before they asked.*
 
 mod entries;
+mod loading;
 mod shelf;
+mod state;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -28,37 +28,19 @@ use grantor_domain::ids::{ClientId, TenantId};
 use grantor_domain::suspension::Position;
 use grantor_storage::feed_since::{self, Later, Since};
 use grantor_storage::{Database, FlowTx, StorageError};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use crate::Failure;
-use crate::coalesce::{Batch, Coalescer, Limits};
+use crate::coalesce::Coalescer;
 
 pub(crate) use entries::{ClientEntry, TenantEntry};
-use shelf::{Shelf, Ticket};
+use loading::{Entry, Key, Latest, Loading};
+use shelf::Shelf;
+use state::{State, read, write};
 
 /// How many tenants are kept in memory.
 const TENANTS: usize = 5_000;
 /// How many clients are kept in memory.
 const CLIENTS: usize = 50_000;
-/// How many batches of loads are under way.
-const BATCHES: usize = 4;
-/// How much is loaded at once: no more than leaves connections to those who need no load.
-const AT_ONCE: usize = 6;
-
-/// What is kept of whom.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Key {
-    Tenant(TenantId),
-    Client(TenantId, ClientId),
-}
-
-/// What was loaded.
-#[derive(Debug)]
-enum Entry {
-    Tenant(Arc<TenantEntry>),
-    Client(Arc<ClientEntry>),
-}
 
 /// What a decision rests on, beside the token itself.
 #[derive(Debug, Clone, Default)]
@@ -105,32 +87,6 @@ impl Basis {
     }
 }
 
-struct State<T = TenantEntry, C = ClientEntry> {
-    /// Up to where changes are applied; unknown before the first question.
-    position: Option<Position>,
-    /// The tenant of the operators, once it is known.
-    platform: Option<TenantId>,
-    /// When news were last asked for and came.
-    caught_up: Option<Instant>,
-    tenants: Shelf<TenantId, T>,
-    clients: Shelf<(TenantId, ClientId), C>,
-}
-
-/// The latest time that anybody named: of secrets that had ended long before it nothing is kept. It moves with nearly every
-/// request, so it stands beside the lock and not behind it.
-#[derive(Clone, Default)]
-struct Latest(Arc<AtomicI64>);
-
-impl Latest {
-    fn heed(&self, now: DateTime<Utc>) {
-        self.0.fetch_max(now.timestamp_millis(), Ordering::Relaxed);
-    }
-
-    fn get(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp_millis(self.0.load(Ordering::Relaxed)).unwrap_or_default()
-    }
-}
-
 /// The directory. Cheap to clone; all clones are one.
 #[derive(Clone)]
 pub(crate) struct Directory {
@@ -150,24 +106,12 @@ impl Directory {
             tenants: Shelf::new(TENANTS),
             clients: Shelf::new(CLIENTS),
         }));
-        let limits = Limits {
-            batches: BATCHES,
-            size: 64,
-            waiting: 4_096,
-            patience: database.deadline(),
-        };
         let latest = Latest::default();
-        let loading = Loading {
-            database: database.clone(),
-            latest: latest.clone(),
-            state: state.clone(),
-            turns: Arc::new(Semaphore::new(AT_ONCE)),
-        };
         Self {
+            loads: Loading::coalesced(database, &latest, &state),
             database: database.clone(),
             latest,
             state,
-            loads: Coalescer::new(loading, limits),
         }
     }
 
@@ -359,166 +303,5 @@ impl RestsOn {
             || self.clients.iter().any(|(tenant, client)| {
                 *tenant == change.tenant && change.touched.contains(&client.uuid())
             })
-    }
-}
-
-impl<T, C> State<T, C> {
-    fn apply(&mut self, after: Position, since: &Since) {
-        match since {
-            Since::Unknown(now) => {
-                self.tenants.clear();
-                self.clients.clear();
-                self.position = Some(*now);
-            }
-            Since::Changes(changes) => {
-                // Whoever asked from another place meanwhile has been faster, or all has begun anew.
-                let Some(position) = self
-                    .position
-                    .filter(|at| at.epoch == after.epoch && at.sequence >= after.sequence)
-                else {
-                    return;
-                };
-                for change in changes
-                    .iter()
-                    .filter(|change| change.sequence > position.sequence)
-                {
-                    self.take_out(change);
-                }
-                let last = changes
-                    .last()
-                    .map_or(position.sequence, |last| last.sequence);
-                // Only now: whoever reads it finds nothing that the changes up to it have touched.
-                self.position = Some(Position {
-                    sequence: position.sequence.max(last),
-                    ..position
-                });
-            }
-        }
-    }
-
-    fn take_out(&mut self, change: &Later) {
-        if change.shared {
-            // All tenants rest on the platform.
-            if self
-                .platform
-                .is_none_or(|platform| platform == change.tenant)
-            {
-                self.tenants.clear();
-            } else {
-                self.tenants.take_out(&change.tenant);
-            }
-        }
-        for id in &change.touched {
-            self.clients
-                .take_out(&(change.tenant, ClientId::from_uuid(*id)));
-        }
-    }
-}
-
-fn read(state: &RwLock<State>) -> RwLockReadGuard<'_, State> {
-    // Nothing under this lock panics half-way: whatever it holds is whole.
-    state.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn write(state: &RwLock<State>) -> RwLockWriteGuard<'_, State> {
-    state.write().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Loads entries, each in a transaction of its tenant.
-struct Loading {
-    database: Database,
-    latest: Latest,
-    state: Arc<RwLock<State>>,
-    turns: Arc<Semaphore>,
-}
-
-impl Batch for Loading {
-    type Key = Key;
-    type Answer = Entry;
-    type Error = StorageError;
-
-    async fn run(&self, keys: Vec<Key>) -> Result<HashMap<Key, Entry>, StorageError> {
-        let mut loads = JoinSet::new();
-        for key in keys {
-            let (database, state) = (self.database.clone(), self.state.clone());
-            let (turns, latest) = (self.turns.clone(), self.latest.get());
-            loads.spawn(async move {
-                let _turn = turns.acquire_owned().await;
-                (key, load(&database, &state, key, latest).await)
-            });
-        }
-        let mut loaded = HashMap::new();
-        let mut failed = None;
-        // All of them end, also beside one that fails, so that each gives its ticket back.
-        while let Some(ended) = loads.join_next().await {
-            match ended {
-                Ok((key, Ok(Some(entry)))) => {
-                    loaded.insert(key, entry);
-                }
-                Ok((_, Ok(None))) => {}
-                Ok((_, Err(error))) => failed = Some(error),
-                Err(error) => failed = Some(StorageError::Unavailable(error.to_string())),
-            }
-        }
-        failed.map_or(Ok(loaded), Err)
-    }
-
-    /// What can't be read spoils nobody's decisions but those that rest on it.
-    fn is_of_one_key(error: &StorageError) -> bool {
-        !error.is_unavailable()
-    }
-}
-
-async fn load(
-    database: &Database,
-    state: &RwLock<State>,
-    key: Key,
-    latest: DateTime<Utc>,
-) -> Result<Option<Entry>, StorageError> {
-    let ticket = {
-        let mut state = write(state);
-        match key {
-            Key::Tenant(tenant) => state.tenants.ticket(tenant),
-            Key::Client(tenant, client) => state.clients.ticket((tenant, client)),
-        }
-    };
-    let loaded = match key {
-        Key::Tenant(tenant) => entries::load_tenant(database, tenant)
-            .await
-            .map(|entry| entry.map(Arc::new).map(Entry::Tenant)),
-        Key::Client(tenant, client) => entries::load_client(database, tenant, client, latest)
-            .await
-            .map(|entry| entry.map(Arc::new).map(Entry::Client)),
-    };
-    settle(
-        state,
-        key,
-        ticket,
-        loaded.as_ref().ok().and_then(Option::as_ref),
-    );
-    loaded
-}
-
-/// Puts what was loaded on the shelf, if its ticket is still good; gives the ticket back in any case.
-fn settle(state: &RwLock<State>, key: Key, ticket: Ticket, loaded: Option<&Entry>) {
-    let mut state = write(state);
-    match key {
-        Key::Tenant(tenant) => {
-            let entry = match loaded {
-                Some(Entry::Tenant(entry)) => Some(entry.clone()),
-                _ => None,
-            };
-            if let Some(entry) = entry.as_ref().filter(|entry| entry.tenant.is_platform) {
-                state.platform = Some(entry.tenant.id);
-            }
-            state.tenants.settle(tenant, ticket, entry);
-        }
-        Key::Client(tenant, client) => {
-            let entry = match loaded {
-                Some(Entry::Client(entry)) => Some(entry.clone()),
-                _ => None,
-            };
-            state.clients.settle((tenant, client), ticket, entry);
-        }
     }
 }
