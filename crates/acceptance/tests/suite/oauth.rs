@@ -15,6 +15,11 @@ pub const GRANT: &str = "grant_type=client_credentials&scope=orders.api:read";
 /// The endpoints at which a client says who it is.
 pub const ENDPOINTS: [&str; 3] = ["token", "introspect", "revoke"];
 
+/// Tokens on record, each with the program that asked for it.
+pub const RECORDS: &str = "SELECT access_tokens.*, user_agents.name AS program FROM access_tokens \
+     LEFT JOIN user_agents ON user_agents.tenant_id = access_tokens.tenant_id AND user_agent_number = \
+       ('x' || right(replace(user_agents.id::text, '-', ''), 16))::bit(64)::bigint & 4611686018427387903";
+
 /// A tenant with the orders API, who may introspect its tokens, and a machine that may have them.
 pub struct Orders {
     pub world: World,

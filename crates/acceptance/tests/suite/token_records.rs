@@ -10,7 +10,7 @@ use grantor_storage::partitions;
 use ring::digest::{SHA256, digest};
 
 use crate::asking::{end_who_waits, number, wait_for, while_it_waits};
-use crate::oauth::{GRANT, Orders, expect_error};
+use crate::oauth::{GRANT, Orders, RECORDS, expect_error};
 
 #[derive(QueryableByName)]
 struct Record {
@@ -31,12 +31,12 @@ struct Record {
     #[diesel(sql_type = Text)]
     ip: String,
     #[diesel(sql_type = Text)]
-    user_agent: String,
+    program: String,
 }
 
 /// The record of the token of this id.
 fn record(orders: &Orders, id: TokenId) -> Record {
-    diesel::sql_query("SELECT * FROM access_tokens WHERE id = $1")
+    diesel::sql_query(format!("{RECORDS} WHERE access_tokens.id = $1"))
         .bind::<Uuid, _>(id.uuid())
         .get_result(&mut orders.world.database.superuser())
         .unwrap()
@@ -86,7 +86,7 @@ fn token_1_the_record_holds_everything_that_was_decided_and_only_the_hash_of_the
     assert_eq!(record.audiences, ["https://orders.example"]);
     assert_eq!(record.issued_at, orders.world.now());
     assert_eq!(
-        (record.ip.as_str(), record.user_agent.as_str()),
+        (record.ip.as_str(), record.program.as_str()),
         ("127.0.0.1", "exporter/2.1")
     );
     // When it expires is the time in its id.

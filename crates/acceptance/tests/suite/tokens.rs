@@ -14,7 +14,7 @@ use oauth2::{
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use serde_json::{Value, json};
 
-use crate::oauth::Orders;
+use crate::oauth::{Orders, RECORDS};
 
 /// Part of a signed token.
 pub fn decoded(part: &str) -> Vec<u8> {
@@ -91,7 +91,7 @@ fn token_1_the_record_tells_from_where_and_by_what_program() {
         #[diesel(sql_type = diesel::sql_types::Text)]
         ip: String,
         #[diesel(sql_type = diesel::sql_types::Text)]
-        user_agent: String,
+        program: String,
     }
     let orders = Orders::new();
     let long = "ü".repeat(300);
@@ -104,14 +104,13 @@ fn token_1_the_record_tells_from_where_and_by_what_program() {
         "grant_type=client_credentials&scope=orders.api:read",
     );
     assert_eq!(answer.status, 200, "{}", answer.body);
-    let records: Vec<Record> = diesel::sql_query(
-        "SELECT ip, user_agent FROM access_tokens WHERE 'orders.api:read' = ANY(scopes)",
-    )
-    .load(&mut orders.world.database.superuser())
-    .unwrap();
+    let records: Vec<Record> =
+        diesel::sql_query(format!("{RECORDS} WHERE 'orders.api:read' = ANY(scopes)"))
+            .load(&mut orders.world.database.superuser())
+            .unwrap();
     assert_eq!(records.len(), 1);
     assert_eq!(records[0].ip, "127.0.0.1");
-    assert_eq!(records[0].user_agent, "ü".repeat(200));
+    assert_eq!(records[0].program, "ü".repeat(200));
 }
 
 /// Changes what no endpoint changes yet, as a change by another replica would.

@@ -2,8 +2,9 @@
 //! revoked stays so.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use grantor_test_support::TestDatabase;
 
@@ -19,6 +20,13 @@ const ASKING: usize = 4;
 /// How many tokens come before each kill.
 const BETWEEN: usize = 24;
 
+/// How many may come while a server is killed and all are looked at. One looks at what many were answered: without an end
+/// there would be more each time.
+const MEANWHILE: usize = 400;
+
+/// How often those who wait look whether all is over.
+const PATIENCE: Duration = Duration::from_millis(100);
+
 /// What was answered.
 #[derive(Default)]
 struct Answered {
@@ -30,6 +38,9 @@ struct Answered {
 struct Ledger {
     answered: Mutex<Answered>,
     count: AtomicUsize,
+    /// Up to which count tokens may come.
+    until: Mutex<usize>,
+    goes_on: Condvar,
 }
 
 impl Ledger {
@@ -37,6 +48,8 @@ impl Ledger {
         Self {
             answered: Mutex::default(),
             count: AtomicUsize::new(0),
+            until: Mutex::default(),
+            goes_on: Condvar::new(),
         }
     }
 
@@ -46,6 +59,7 @@ impl Ledger {
         let talk = Talk::new(ground);
         let by = lane.current();
         for round in (number..).take_while(|_| course.goes_on()) {
+            self.wait_for_room(course);
             let server = round % 2;
             let token = match talk.token(server, &by, FORMATS[round / 2 % 2]) {
                 Said::Yes(token) => token,
@@ -70,8 +84,18 @@ impl Ledger {
         self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn wait_for_room(&self, course: &Course) {
+        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        while self.count.load(Ordering::SeqCst) >= *until && course.goes_on() {
+            let waited = self.goes_on.wait_timeout(until, PATIENCE);
+            (until, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     fn until_some_more(&self, course: &Course) {
         let before = self.count.load(Ordering::SeqCst);
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = before + BETWEEN + MEANWHILE;
+        self.goes_on.notify_all();
         until("some more tokens", || {
             self.count.load(Ordering::SeqCst) >= before + BETWEEN || !course.goes_on()
         });
