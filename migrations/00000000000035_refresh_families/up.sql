@@ -31,4 +31,3 @@ CREATE POLICY fast ON refresh_families FOR ALL TO grantor_fast USING (true);
 
 -- The access tokens that came of a family end with it.
 ALTER TABLE access_tokens ADD COLUMN family_id uuid;
-CREATE INDEX access_tokens_of_families ON access_tokens (tenant_id, family_id) WHERE family_id IS NOT NULL;

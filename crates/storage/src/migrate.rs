@@ -20,6 +20,12 @@ pub enum MigrateError {
     /// A migration failed.
     #[error("a migration failed: {0}")]
     Migration(String),
+    /// Somebody has a table that a migration changes.
+    #[error(
+        "somebody holds a table that the next migration changes, for instance a backup that is under way; what was applied \
+         before is whole: run this again when they are done (pg_locks tells who it is)"
+    )]
+    Held,
     /// The address of the servers names no role.
     #[error(
         "GRANTOR_DATABASE_URL names no role: write it as postgresql://ROLE:PASSWORD@HOST/DATABASE"
@@ -47,9 +53,37 @@ fn connect_alone(owner_url: &str) -> Result<PgConnection, MigrateError> {
     let mut connection = connect(owner_url)?;
     connection.batch_execute(
         "SELECT pg_advisory_lock(7105013120164715); SET client_min_messages = warning; \
-         CREATE SCHEMA IF NOT EXISTS grantor",
+         CREATE SCHEMA IF NOT EXISTS grantor; SET lock_timeout = '500ms'",
     )?;
     Ok(connection)
+}
+
+/// How often a lock is tried for, once a second.
+const TRIES: u32 = 30;
+/// What PostgreSQL says when a lock was not to be had.
+const HELD: &str = "canceling statement due to lock timeout";
+
+/// Does a step of a migration. Whoever waits for a table keeps all others from it who come later, so it does not wait for
+/// long, and tries again: servers go on meanwhile.
+fn patiently<T>(
+    connection: &mut PgConnection,
+    step: impl Fn(&mut PgConnection) -> diesel::migration::Result<T>,
+) -> Result<T, MigrateError> {
+    for _ in 1..TRIES {
+        match step(connection) {
+            Err(error) if error.to_string().contains(HELD) => {
+                connection.batch_execute("SELECT pg_sleep(1)")?;
+            }
+            done => return done.map_err(failed),
+        }
+    }
+    step(connection).map_err(|error| {
+        if error.to_string().contains(HELD) {
+            MigrateError::Held
+        } else {
+            failed(error)
+        }
+    })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
@@ -60,10 +94,16 @@ fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> MigrateError {
 /// Applies what is missing; tells the names.
 pub fn up(owner_url: &str) -> Result<Vec<String>, MigrateError> {
     let mut connection = connect_alone(owner_url)?;
-    let applied = connection
-        .run_pending_migrations(MIGRATIONS)
-        .map_err(failed)?;
-    let names = applied.iter().map(ToString::to_string).collect();
+    let mut names = Vec::new();
+    while patiently(&mut connection, |connection| {
+        connection.has_pending_migration(MIGRATIONS)
+    })? {
+        names.push(patiently(&mut connection, |connection| {
+            connection
+                .run_next_migration(MIGRATIONS)
+                .map(|version| version.to_string())
+        })?);
+    }
     // Servers look here whether the schema is as new as they are.
     connection.batch_execute("GRANT SELECT ON __diesel_schema_migrations TO PUBLIC")?;
     Ok(names)
@@ -75,10 +115,12 @@ pub fn down(owner_url: &str) -> Result<Option<String>, MigrateError> {
     if connection.applied_migrations().map_err(failed)?.is_empty() {
         return Ok(None);
     }
-    let taken_back = connection
-        .revert_last_migration(MIGRATIONS)
-        .map_err(failed)?;
-    Ok(Some(taken_back.to_string()))
+    let taken_back = patiently(&mut connection, |connection| {
+        connection
+            .revert_last_migration(MIGRATIONS)
+            .map(|version| version.to_string())
+    })?;
+    Ok(Some(taken_back))
 }
 
 /// Every migration that this program knows, and whether the database has it. Changes nothing.

@@ -160,6 +160,35 @@ fn of_those_that_migrate_at_once_one_does_it() {
 }
 
 #[test]
+fn who_reads_for_long_is_waited_for_and_nobody_waits_for_those_who_wait() {
+    let test = TestDatabase::new();
+    let url = test.owner_url();
+    let (mut reading, mut looking) = (test.superuser(), test.superuser());
+    reading
+        .batch_execute("BEGIN; SELECT FROM grantor.access_tokens LIMIT 1")
+        .unwrap();
+    looking.batch_execute("SET lock_timeout = '5s'").unwrap();
+    let waits = "SELECT pid::text FROM pg_locks WHERE NOT granted AND locktype = 'relation' \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let taken_back = std::thread::scope(|scope| {
+        let migrating = scope.spawn(|| migrate::down(&url));
+        // It waits, gives up so that others come through, and waits again.
+        for _ in 0..2 {
+            while texts(&mut looking, waits).is_empty() {
+                assert!(!migrating.is_finished(), "it had to wait");
+            }
+            looking
+                .batch_execute("SELECT FROM grantor.access_tokens LIMIT 1")
+                .unwrap();
+        }
+        reading.batch_execute("ROLLBACK").unwrap();
+        migrating.join().unwrap()
+    });
+    let taken_back = taken_back.unwrap().unwrap();
+    assert_eq!(migrate::up(&url).unwrap(), [taken_back]);
+}
+
+#[test]
 fn what_migrating_says_is_not_more_than_what_it_does() {
     let test = TestDatabase::empty();
     let before = migrate::status(&test.owner_url()).unwrap();

@@ -1,0 +1,1 @@
+DROP INDEX IF EXISTS access_tokens_of_families;
