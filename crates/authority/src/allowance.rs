@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -71,6 +71,7 @@ impl Confirmations {
         client: &str,
     ) -> Result<Taken<'_>, Spent> {
         let now = self.begun.elapsed();
+        let address = address.map(network);
         if let Some(address) = address {
             locked(&self.addresses).take(address, now)?;
         }
@@ -90,6 +91,14 @@ impl Confirmations {
                 Err(spent)
             }
         }
+    }
+}
+
+/// Whose budget an address counts for. Of IPv6 it is the /64: that much each customer of a provider has to themselves.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -185,6 +194,28 @@ mod tests {
         assert_eq!(budgets.whole_at.len(), MOST);
         assert_eq!(budgets.take(MOST + 10, at(5)), Ok(()));
         assert_eq!(budgets.whole_at.len(), 1);
+    }
+
+    #[test]
+    fn a_network_of_one_customer_has_one_budget() {
+        let confirmations = Confirmations::default();
+        let tenant = TenantId::from_uuid(uuid::Uuid::from_u128(1));
+        let asked = |address: String, client: u32| {
+            let address = address.parse().ok();
+            let client = format!("cli_{client}");
+            confirmations.take(address, tenant, &client).is_ok()
+        };
+        let let_in = (0..PER_ADDRESS.at_once + 200)
+            .filter(|number| asked(format!("2001:db8:0:7::{number:x}"), *number))
+            .count();
+        assert!(let_in < PER_ADDRESS.at_once as usize + 100, "{let_in}");
+        assert!(asked("2001:db8:0:8::1".to_owned(), 1));
+        // The same address in another guise.
+        for number in 0..PER_ADDRESS.at_once + 200 {
+            asked("192.0.2.1".to_owned(), number);
+        }
+        assert!(!asked("::ffff:192.0.2.1".to_owned(), 1));
+        assert!(asked("::ffff:192.0.2.2".to_owned(), 1));
     }
 
     #[test]

@@ -157,10 +157,10 @@ impl Authority {
 
     /// Notes that a client and its secret were used.
     pub(crate) fn note_use(&self, known: &Known, now: DateTime<Utc>) {
-        let tenant = known.tenant.tenant.id;
-        self.uses.note(tenant, known.client.client.id.uuid(), now);
+        let (tenant, client) = (known.tenant.tenant.id, known.client.client.id);
+        self.uses.note(tenant, client, client.uuid(), now);
         if let Some(secret) = known.secret {
-            self.uses.note(tenant, secret.uuid(), now);
+            self.uses.note(tenant, client, secret.uuid(), now);
         }
     }
 }

@@ -249,10 +249,14 @@ impl Authority {
         // an issuer at all.
         let token = LinkToken::parse(token).ok();
         let token = token.filter(|token| token.tenant() == tenant.uuid());
+        let Some(token) = token else {
+            let there = self.directory.tenant(tenant, now).await?;
+            return Err(there.map_or(NotRedeemed::NoSuchTenant, |_| NotRedeemed::NotGood));
+        };
+        let _turn = self.link_reads.turn().await?;
         self.database()
             .read(Scope::Tenant(tenant), move |tx: &mut ReadTx<'_>| {
                 tenants::find(tx, tenant)?.ok_or(NotRedeemed::NoSuchTenant)?;
-                let token = token.ok_or(NotRedeemed::NotGood)?;
                 let key = LinkKey {
                     tenant,
                     member: MemberId::from_uuid(token.member()),

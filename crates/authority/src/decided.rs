@@ -4,6 +4,7 @@
 use grantor_domain::authentication::AuthenticationFailure;
 use zeroize::Zeroizing;
 
+use crate::allowance::Taken;
 use crate::authenticate::{Claim, Claimed, Known};
 use crate::chosen::Digest;
 use crate::directory::Basis;
@@ -16,7 +17,7 @@ pub(crate) const ATTEMPTS: u32 = 5;
 pub(crate) const TOO_FAST: &str = "the client changes faster than it can be answered";
 
 /// What one attempt came to.
-enum Attempt<T> {
+pub(crate) enum Attempt<T> {
     Yes(Known, T),
     No(Refusal),
     Undecided(crate::chosen::Undecided),
@@ -34,13 +35,7 @@ impl Authority {
         if let Attempt::Yes(known, decided) = self.attempt(&basis, claim, None, &decide) {
             return Ok((known, decided));
         }
-        // A no that can't be confirmed is none: whoever has spent their budget is told to wait.
-        let taken = self
-            .confirmations
-            .take(claim.ip, tenant, &claim.credentials.client_id)
-            .map_err(|spent| Refusal::Unconfirmed {
-                retry_after: spent.retry_after,
-            })?;
+        let taken = self.confirmed_no(claim)?;
         let basis = if basis.is_fresh {
             basis
         } else {
@@ -49,6 +44,16 @@ impl Authority {
         let decided = self.decided_on(&basis, claim, decide).await?;
         taken.give_back();
         Ok(decided)
+    }
+
+    /// Takes what confirming a no costs from the budgets of whoever asks. A no that can't be confirmed is none: whoever has
+    /// spent their budget is told to wait.
+    pub(crate) fn confirmed_no(&self, claim: &Claim) -> Result<Taken<'_>, Refusal> {
+        self.confirmations
+            .take(claim.ip, claim.tenant, &claim.credentials.client_id)
+            .map_err(|spent| Refusal::Unconfirmed {
+                retry_after: spent.retry_after,
+            })
     }
 
     /// The same, on what is loaded anew in any case.
@@ -106,7 +111,8 @@ impl Authority {
         }
     }
 
-    fn attempt<T>(
+    /// Decides on what is known now, without any waiting.
+    pub(crate) fn attempt<T>(
         &self,
         basis: &Basis,
         claim: &Claim,
@@ -117,8 +123,9 @@ impl Authority {
             Ok(Claimed::Undecided(undecided)) => Attempt::Undecided(undecided),
             Ok(Claimed::Known(known)) => {
                 let decided = decide(&known);
-                // Who is known but gets nothing has been here too, once it is certain that they are known.
-                if decided.is_ok() || basis.is_fresh {
+                // Who is known but gets nothing has been here too. Where it is not certain yet that they are known, those
+                // who confirm it note that.
+                if basis.is_fresh {
                     self.note_use(&known, claim.now);
                 }
                 match decided {

@@ -124,23 +124,21 @@ impl Directory {
         now: DateTime<Utc>,
     ) -> Result<Basis, Failure> {
         self.latest.heed(now);
-        let known = {
-            let state = read(&self.state);
-            (
-                state.position,
-                state.tenants.get(&tenant),
-                state.clients.get(&(tenant, client)),
-            )
-        };
-        match known {
-            (Some(position), tenant @ Some(_), client @ Some(_)) => Ok(Basis {
-                position,
-                tenant,
-                client,
-                is_fresh: false,
-            }),
-            _ => self.fresh(tenant, client, now).await,
+        match self.remembered(tenant, client) {
+            Some(basis) => Ok(basis),
+            None => self.fresh(tenant, client, now).await,
         }
+    }
+
+    /// The same out of memory alone, if that has all of it.
+    pub(crate) fn remembered(&self, tenant: TenantId, client: ClientId) -> Option<Basis> {
+        let state = read(&self.state);
+        Some(Basis {
+            position: state.position?,
+            tenant: Some(state.tenants.get(&tenant)?),
+            client: Some(state.clients.get(&(tenant, client))?),
+            is_fresh: false,
+        })
     }
 
     /// The same, with all loaded anew.

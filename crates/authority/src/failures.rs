@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use grantor_domain::authentication::AuthenticationFailure;
 use grantor_domain::failure::{FailureKind, minute_of};
 use grantor_domain::ids::{ClientId, TenantId};
@@ -20,6 +20,9 @@ use crate::Refusal;
 const MOST: usize = 10_000;
 /// How many are written by one statement.
 const BATCH: usize = 1_000;
+
+/// What was noted so long ago, or so far ahead, is not written: a clock stood wrong then.
+const AGE: TimeDelta = TimeDelta::days(1);
 
 /// Of which client, why, and in which minute.
 type Key = (TenantId, ClientId, FailureKind, DateTime<Utc>);
@@ -100,8 +103,11 @@ impl Failures {
         database: &Database,
         now: DateTime<Utc>,
     ) -> Result<(), StorageError> {
+        // There may be no partition for it, and then nothing else would be written with it.
+        let kept = now - AGE..now + AGE;
         let taken: Vec<Failed> = std::mem::take(&mut *self.noted())
             .into_iter()
+            .filter(|((.., minute), _)| kept.contains(minute))
             .map(|((tenant, client, kind, minute), count)| Failed {
                 tenant,
                 client,
@@ -215,6 +221,29 @@ mod tests {
         failures.note(TENANT, client(0), FailureKind::BadSecret, at(60));
         assert_eq!(noted(&failures, 0), 2, "what is there goes on");
         assert_eq!(noted(&failures, MOST), 0);
+    }
+
+    #[tokio::test]
+    async fn client_10_what_a_wrong_clock_noted_keeps_nothing_else_from_being_written() {
+        let nowhere = Database::new(DatabaseOptions {
+            url: "postgres://nobody@127.0.0.1:1/none?connect_timeout=1".to_owned(),
+            pool_size: 1,
+            deadline: Duration::from_millis(200),
+            entropy: Arc::new(SystemEntropy::default()),
+        });
+        let failures = Failures::default();
+        let day = 86_400;
+        for second in [60, 2 * day, 40 * day] {
+            failures.note(TENANT, client(1), FailureKind::BadSecret, at(second));
+        }
+        let written = failures.write(&nowhere, at(2 * day + 61)).await;
+        assert!(written.is_err());
+        let kept: Vec<_> = failures
+            .noted()
+            .keys()
+            .map(|(.., minute)| *minute)
+            .collect();
+        assert_eq!(kept, [at(2 * day)]);
     }
 
     #[tokio::test]

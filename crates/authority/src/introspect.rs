@@ -14,6 +14,7 @@ use grantor_storage::StorageError;
 use grantor_storage::callers::{CallerRecord, TokenKey};
 
 use crate::authenticate::{Claim, Known};
+use crate::beat::on_the_beat;
 use crate::check::good_for;
 use crate::decided::{ATTEMPTS, TOO_FAST};
 use crate::directory::{ClientEntry, RestsOn, TenantEntry};
@@ -84,6 +85,15 @@ impl Authority {
         located: Option<TokenKey>,
         presented: &str,
     ) -> Result<Option<Found>, Refusal> {
+        on_the_beat(self.looked_up_at_once(claim, located, presented)).await
+    }
+
+    async fn looked_up_at_once(
+        &self,
+        claim: &Claim,
+        located: Option<TokenKey>,
+        presented: &str,
+    ) -> Result<Option<Found>, Refusal> {
         for _ in 0..ATTEMPTS {
             // RFC 7662 §2.1: whoever asks is authorized; a name alone is not enough.
             let (known, _) = self
@@ -113,6 +123,7 @@ impl Authority {
             {
                 continue;
             }
+            self.note_use(&known, claim.now);
             let record = looked.record.as_deref();
             return Ok(asked.zip(record).and_then(|(asked, record)| {
                 Some(Found {

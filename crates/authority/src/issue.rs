@@ -16,6 +16,7 @@ use grantor_storage::token_writing::ProposedToken;
 use grantor_storage::user_agents::UserAgent;
 
 use crate::authenticate::{Claim, Known};
+use crate::beat::on_the_beat;
 use crate::decided::{ATTEMPTS, TOO_FAST};
 use crate::limits::Admitted;
 use crate::writer::Outcome;
@@ -53,6 +54,14 @@ impl Authority {
         request: TokenRequest,
         now: DateTime<Utc>,
     ) -> Result<Issued, Refusal> {
+        on_the_beat(self.issue_at_once(request, now)).await
+    }
+
+    async fn issue_at_once(
+        &self,
+        request: TokenRequest,
+        now: DateTime<Utc>,
+    ) -> Result<Issued, Refusal> {
         let TokenRequest {
             tenant,
             credentials,
@@ -72,7 +81,7 @@ impl Authority {
                 known.secret.ok_or(AuthenticationFailure::Unproved)?;
                 issuance(known, scopes.as_ref())
             };
-            let (known, issuance, admitted) = self.within_limits(&claim, decide).await?;
+            let (known, issuance, mut admitted) = self.within_limits(&claim, decide).await?;
             let record = self.record(&known, &issuance, ip, now)?;
             let token = match issuance.shape {
                 TokenShape::Signed(algorithm) => {
@@ -105,9 +114,19 @@ impl Authority {
                 user_agent: user_agent.clone().map(named),
                 token: record,
             };
-            if self.writer.write(proposed).await? == Outcome::OnRecord {
-                admitted.issued();
-                return Ok(issued);
+            admitted.recording();
+            match self.writer.write(proposed).await {
+                Ok(Outcome::OnRecord) => {
+                    self.note_use(&known, now);
+                    return Ok(issued);
+                }
+                Ok(Outcome::Outdated) => admitted.none_came(),
+                Err(failed) => {
+                    if failed.for_certain {
+                        admitted.none_came();
+                    }
+                    return Err(failed.why.into());
+                }
             }
         }
         Err(StorageError::Unavailable(TOO_FAST.to_owned()).into())
@@ -127,8 +146,7 @@ impl Authority {
             Err(Refusal::TooMany(held)) => held,
             Err(refusal) => return Err(refusal),
         };
-        let client = known.client.client.id.to_string();
-        let Ok(taken) = self.confirmations.take(claim.ip, claim.tenant, &client) else {
+        let Ok(taken) = self.confirmed_no(claim) else {
             return Err(self.held(&known, held, claim.now));
         };
         let (known, decided) = self.decided_anew(claim, decide).await?;

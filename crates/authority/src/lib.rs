@@ -1,13 +1,13 @@
 //! What both servers ask of tokens and clients: is it good, issue one, put it on record, revoke it; and how members
 //! come to a password.
 //!
-//! Each question is answered from PostgreSQL, in one transaction or by one conditional write, and never
-//! from a memory that could be wrong: so when a call that revokes or pauses has returned, no replica accepts the
-//! token any more. (That a text goes with a stored verifier never changes, so that alone is remembered.) Who calls the
-//! management API is read for many calls at once, never by a read that began before the call came.
+//! Memory proposes, and PostgreSQL disposes: what is decided out of memory is confirmed by the statement that writes or reads
+//! the token, or else decided anew. So when a call that revokes or pauses has returned, no replica accepts the token any
+//! more. Who calls the management API is read for many calls at once, never by a read that began before the call came.
 
 mod allowance;
 mod authenticate;
+mod beat;
 mod caller;
 mod check;
 mod chosen;
@@ -26,6 +26,7 @@ mod revoke;
 mod signing;
 mod slow_hash;
 mod token_reads;
+mod turns;
 mod uses;
 mod writer;
 
@@ -36,7 +37,7 @@ use grantor_domain::authentication::AuthenticationFailure;
 use grantor_keys::{Entropy, KeyError, Keyring, OpenError, SealError, SignError};
 use grantor_protocol::auth_method::TokenEndpointAuthMethod;
 use grantor_protocol::error::ErrorCode;
-use grantor_storage::{Database, StorageError};
+use grantor_storage::{Database, RESERVED_CONNECTIONS, StorageError};
 use thiserror::Error;
 
 use allowance::Confirmations;
@@ -48,6 +49,7 @@ use failures::Failures;
 use limits::Limits;
 use signing::Signing;
 use token_reads::TokenReads;
+use turns::Turns;
 use uses::Uses;
 use writer::TokenWriter;
 
@@ -61,6 +63,12 @@ pub use slow_hash::{NotHashed, SlowHash, SlowHashLimits};
 
 /// How often the directory catches up with the change feed by itself.
 const FOLLOWING_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// One of the connections that are kept for revocation and health stays free for health.
+const REVOCATIONS_AT_ONCE: usize = RESERVED_CONNECTIONS as usize - 1;
+
+/// Whoever has a link, or says so, takes no more connections than leave enough to tokens.
+const LINK_READS_AT_ONCE: usize = 3;
 
 /// Answers the questions. Cheap to clone.
 #[derive(Clone)]
@@ -79,6 +87,8 @@ pub struct Authority {
     uses: Uses,
     failures: Failures,
     limits: Limits,
+    revocations: Turns,
+    link_reads: Turns,
 }
 
 impl Authority {
@@ -103,6 +113,8 @@ impl Authority {
             uses: Uses::default(),
             failures: Failures::default(),
             limits: Limits::default(),
+            revocations: Turns::new(REVOCATIONS_AT_ONCE),
+            link_reads: Turns::new(LINK_READS_AT_ONCE),
         }
     }
 

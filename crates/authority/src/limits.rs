@@ -86,23 +86,34 @@ pub(crate) struct Limits(Arc<Mutex<Accounts>>);
 /// Room for one token. It goes back if no token comes of it.
 pub(crate) struct Admitted {
     account: Arc<Account>,
-    /// What of the rate was taken, until the token is issued.
+    /// What of the rate was taken.
     taken: Option<Taken>,
+    /// Whether the token may be on record by now.
+    is_used: bool,
 }
 
 impl Admitted {
-    /// The token is on record.
-    pub(crate) fn issued(mut self) {
-        self.taken = None;
-        self.account.used().live.issued();
+    /// The token is on its way to be recorded. From here on its room counts as used, also when nobody waits for it any more
+    /// or the answer does not come: it may be on record all the same.
+    pub(crate) fn recording(&mut self) {
+        self.is_used = true;
+    }
+
+    /// The token was not recorded, for certain.
+    pub(crate) fn none_came(mut self) {
+        self.is_used = false;
     }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        if let Some(taken) = self.taken.take() {
-            let mut used = self.account.used();
-            used.pace.give_back(taken);
+        let mut used = self.account.used();
+        if self.is_used {
+            used.live.issued();
+        } else {
+            if let Some(taken) = self.taken.take() {
+                used.pace.give_back(taken);
+            }
             used.live.give_back();
         }
     }
@@ -177,6 +188,7 @@ impl Paced<'_> {
         Admitted {
             account: self.account.clone(),
             taken: self.taken.take(),
+            is_used: false,
         }
     }
 }
@@ -280,6 +292,7 @@ mod tests {
             Some(Admitted {
                 account: account.clone(),
                 taken: Some(taken),
+                is_used: false,
             })
         };
         let begun = account.used().live.begin();
@@ -287,7 +300,13 @@ mod tests {
         for _ in 0..3 {
             assert!(take().is_some(), "dropped at once");
         }
-        take().unwrap().issued();
+        for _ in 0..3 {
+            let mut recorded = take().unwrap();
+            recorded.recording();
+            recorded.none_came();
+        }
+        // Whoever asked for it went away while it was being recorded.
+        take().unwrap().recording();
         assert!(take().is_none());
         assert_eq!(account.used().live.take(10, now), Room::Full(1));
     }

@@ -9,6 +9,8 @@ use grantor_storage::callers::TokenKey;
 use grantor_storage::{Database, ReadTx, Scope, tokens};
 
 use crate::authenticate::{Claim, Known};
+use crate::beat::on_the_beat;
+use crate::decided::Attempt;
 use crate::directory::Basis;
 use crate::locate::locate;
 use crate::{Authority, PresentedCredentials, Refusal};
@@ -30,15 +32,27 @@ impl Authority {
             ip,
             now,
         };
+        on_the_beat(self.revoke_at_once(&claim, token)).await
+    }
+
+    async fn revoke_at_once(&self, claim: &Claim, token: String) -> Result<(), Refusal> {
+        // Whoever proves nothing here costs as much as any other no does, and has as little of it.
+        let is_unproved = !self.is_proved_by_memory(claim);
+        let budget = is_unproved.then(|| self.confirmed_no(claim)).transpose()?;
         // Revocation has connections of its own: whatever else is crowded, this goes through.
         let database = self.database.reserved();
-        let known = self.known_by_itself(&database, &claim).await?;
+        let known = self.known_by_itself(&database, claim).await?;
+        let _turn = self.revocations.turn().await?;
         // RFC 7009 §2.2: an invalid token is no error, the purpose is achieved already.
-        let located = locate(&token).filter(|located| located.tenant == tenant);
-        let Some(located) = located else {
-            return Ok(());
+        let located = locate(&token).filter(|located| located.tenant == claim.tenant);
+        let own = match located {
+            Some(located) => own(&database, &known, located, token)
+                .await?
+                .then_some(located),
+            None => None,
         };
-        if own(&database, &known, located, token).await? {
+        if let Some(located) = own {
+            let now = claim.now;
             database
                 .flow(move |tx| {
                     tokens::revoke(tx, located.tenant, located.client, located.id, now)
@@ -46,12 +60,26 @@ impl Authority {
                 })
                 .await?;
         }
+        // A public client's name is known to everybody; that it holds a token of its own is proof.
+        if let Some(budget) = budget.filter(|_| known.secret.is_some() || own.is_some()) {
+            budget.give_back();
+        }
         Ok(())
+    }
+
+    /// Whether memory says that the claim is proved by a secret.
+    fn is_proved_by_memory(&self, claim: &Claim) -> bool {
+        let basis = self.directory.remembered(claim.tenant, claim.client());
+        let attempt = basis.map(|basis| self.attempt(&basis, claim, None, &|_| Ok(())));
+        matches!(attempt, Some(Attempt::Yes(known, ())) if known.secret.is_some())
     }
 
     /// Authenticates a client by nothing that was there before: by these connections alone.
     async fn known_by_itself(&self, database: &Database, claim: &Claim) -> Result<Known, Refusal> {
-        let basis = Basis::load(database, claim.tenant, claim.client(), claim.now).await?;
+        let basis = {
+            let _turn = self.revocations.turn().await?;
+            Basis::load(database, claim.tenant, claim.client(), claim.now).await?
+        };
         let (known, ()) = self.decided_on(&basis, claim, |_| Ok(())).await?;
         Ok(known)
     }

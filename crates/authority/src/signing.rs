@@ -156,7 +156,8 @@ impl Authority {
                     let made = maker.make_all(tx, &new)?;
                     Ok::<_, Failure>(match made.events() {
                         Some(events) => Change::made((), events),
-                        None => Change::Nothing(()),
+                        // A spare key that can't be opened is gone for good.
+                        None => Change::Untouched(()),
                     })
                 },
             )

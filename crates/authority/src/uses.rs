@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use grantor_domain::ids::TenantId;
+use grantor_domain::ids::{ClientId, TenantId};
 use grantor_storage::last_uses::{self, Use};
 use grantor_storage::{Database, StorageError};
 use uuid::Uuid;
@@ -16,8 +16,8 @@ const MOST: usize = 10_000;
 /// How many are written by one statement.
 const BATCH: usize = 1_000;
 
-/// When each of some subjects was last used.
-type Noted = HashMap<(TenantId, Uuid), DateTime<Utc>>;
+/// When each of some subjects, of these clients, was last used.
+type Noted = HashMap<(TenantId, ClientId, Uuid), DateTime<Utc>>;
 
 /// What was used since it was last written. Cheap to clone; all clones are one.
 #[derive(Clone, Default)]
@@ -25,14 +25,21 @@ pub(crate) struct Uses(Arc<Mutex<Noted>>);
 
 impl Uses {
     /// Notes that something was used. When too much is noted already, what is new is left out.
-    pub(crate) fn note(&self, tenant: TenantId, subject: Uuid, at: DateTime<Utc>) {
+    pub(crate) fn note(
+        &self,
+        tenant: TenantId,
+        client: ClientId,
+        subject: Uuid,
+        at: DateTime<Utc>,
+    ) {
+        let key = (tenant, client, subject);
         let mut noted = self.noted();
         let is_full = noted.len() >= MOST;
-        match noted.get_mut(&(tenant, subject)) {
+        match noted.get_mut(&key) {
             Some(known) => *known = (*known).max(at),
             None if is_full => {}
             None => {
-                noted.insert((tenant, subject), at);
+                noted.insert(key, at);
             }
         }
     }
@@ -41,9 +48,10 @@ impl Uses {
     pub(crate) async fn write(&self, database: &Database) -> Result<(), StorageError> {
         let taken: Vec<Use> = std::mem::take(&mut *self.noted())
             .into_iter()
-            .map(|((tenant, subject), at)| Use {
+            .map(|((tenant, client, subject), at)| Use {
                 tenant,
                 subject,
+                client,
                 at,
             })
             .collect();
@@ -76,10 +84,11 @@ impl Drop for Unwritten<'_> {
         for Use {
             tenant,
             subject,
+            client,
             at,
         } in self.taken.drain(..)
         {
-            self.uses.note(tenant, subject, at);
+            self.uses.note(tenant, client, subject, at);
         }
     }
 }
@@ -94,13 +103,14 @@ mod tests {
     use super::*;
 
     const TENANT: TenantId = TenantId::from_uuid(Uuid::from_u128(1));
+    const CLIENT: ClientId = ClientId::from_uuid(Uuid::from_u128(2));
 
     fn at(second: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(second, 0).unwrap()
     }
 
     fn noted(uses: &Uses, subject: u128) -> Option<DateTime<Utc>> {
-        let key = (TENANT, Uuid::from_u128(subject));
+        let key = (TENANT, CLIENT, Uuid::from_u128(subject));
         uses.noted().get(&key).copied()
     }
 
@@ -108,7 +118,7 @@ mod tests {
     fn client_8_the_latest_use_is_kept_whatever_the_order() {
         let uses = Uses::default();
         for second in [2, 3, 1] {
-            uses.note(TENANT, Uuid::from_u128(7), at(second));
+            uses.note(TENANT, CLIENT, Uuid::from_u128(7), at(second));
         }
         assert_eq!(noted(&uses, 7), Some(at(3)));
         assert_eq!(noted(&uses, 8), None);
@@ -119,10 +129,10 @@ mod tests {
         let uses = Uses::default();
         let most = u128::try_from(MOST).unwrap();
         for subject in 0..most + 500 {
-            uses.note(TENANT, Uuid::from_u128(subject), at(1));
+            uses.note(TENANT, CLIENT, Uuid::from_u128(subject), at(1));
         }
         assert_eq!(uses.noted().len(), MOST);
-        uses.note(TENANT, Uuid::from_u128(0), at(2));
+        uses.note(TENANT, CLIENT, Uuid::from_u128(0), at(2));
         assert_eq!(noted(&uses, 0), Some(at(2)), "what is there goes on");
         assert_eq!(noted(&uses, most), None);
     }
@@ -138,12 +148,12 @@ mod tests {
         });
         let uses = Uses::default();
         for subject in 0..2_500 {
-            uses.note(TENANT, Uuid::from_u128(subject), at(1));
+            uses.note(TENANT, CLIENT, Uuid::from_u128(subject), at(1));
         }
         let writing = uses.write(&database);
         // It takes what is there when it is first polled; a later use is not set back by what returns.
         let (written, ()) = tokio::join!(writing, async {
-            uses.note(TENANT, Uuid::from_u128(5), at(9));
+            uses.note(TENANT, CLIENT, Uuid::from_u128(5), at(9));
         });
         assert!(written.unwrap_err().is_unavailable());
         assert_eq!(uses.noted().len(), 2_500);

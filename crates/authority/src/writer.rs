@@ -7,12 +7,13 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use grantor_storage::feed_since::Since;
 use grantor_storage::token_writing::{self, ProposedToken};
 use grantor_storage::user_agents::{self, UserAgent};
 use grantor_storage::{Database, StorageError};
 
 use crate::Failure;
-use crate::coalesce::{Batch, Coalescer, Limits};
+use crate::coalesce::{Batch, Coalescer, Limits, Unanswered};
 use crate::directory::Directory;
 
 /// What became of a token.
@@ -46,12 +47,30 @@ impl TokenWriter {
     }
 
     /// Puts a token on record, if what it rests on is still so.
-    pub(crate) async fn write(&self, proposed: ProposedToken) -> Result<Outcome, Failure> {
-        let outcome = self.0.ask(Waiting(Arc::new(proposed))).await?;
-        outcome.as_deref().copied().ok_or(Failure::Impossible(
-            "a token was written without an outcome",
-        ))
+    pub(crate) async fn write(&self, proposed: ProposedToken) -> Result<Outcome, NotWritten> {
+        let outcome = self.0.ask(Waiting(Arc::new(proposed))).await;
+        let outcome = outcome.map_err(|unanswered| NotWritten {
+            for_certain: match &unanswered {
+                Unanswered::Crowded => true,
+                // Whether a commit took place that nothing was heard of is not known.
+                Unanswered::Failed(error) => !error.is_unavailable(),
+                Unanswered::Late | Unanswered::Broken => false,
+            },
+            why: unanswered.into(),
+        })?;
+        outcome.as_deref().copied().ok_or(NotWritten {
+            for_certain: false,
+            why: Failure::Impossible("a token was written without an outcome"),
+        })
     }
+}
+
+/// Why a token can't leave.
+pub(crate) struct NotWritten {
+    /// Why.
+    pub(crate) why: Failure,
+    /// Whether it is certain that it is not on record.
+    pub(crate) for_certain: bool,
 }
 
 /// One that waits to be written. It is told from others by the token's id.
@@ -86,11 +105,17 @@ impl Programs {
         missing.cloned().collect()
     }
 
-    fn are_on_record(&self, names: Vec<UserAgent>) {
-        if names.is_empty() {
+    /// Learns that these are on record, in a database about which so much is known.
+    fn are_on_record(&self, names: Vec<UserAgent>, since: &Since) {
+        let begins_anew = matches!(since, Since::Unknown(_));
+        if names.is_empty() && !begins_anew {
             return;
         }
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // It may have come from a backup, which lacks what was put on record after it.
+        if begins_anew {
+            known.clear();
+        }
         // Those of yesterday go this way too.
         if known.len() + names.len() > PROGRAMS {
             known.clear();
@@ -123,7 +148,7 @@ impl Batch for Writing {
                 Ok::<_, StorageError>((token_writing::write(tx, &proposed)?, missing))
             })
             .await?;
-        self.programs.are_on_record(put);
+        self.programs.are_on_record(put, &written.since);
         // Before anybody is told, so that whoever decides anew does so on what has been applied.
         self.directory.apply(written.after, &written.since);
         Ok(waiting

@@ -30,7 +30,7 @@ pub struct DatabaseOptions {
 }
 
 /// How many connections are kept for revocation and health alone.
-const RESERVED_CONNECTIONS: u32 = 2;
+pub const RESERVED_CONNECTIONS: u32 = 3;
 /// How long a call waits for its turn.
 const CHECKOUT: Duration = Duration::from_secs(1);
 

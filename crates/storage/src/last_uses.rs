@@ -20,12 +20,17 @@ pub struct Use {
     pub tenant: TenantId,
     /// The client or the secret.
     pub subject: Uuid,
+    /// The client whose it is.
+    pub client: ClientId,
     /// When.
     pub at: DateTime<Utc>,
 }
 
+// What is deleted by now is left out: nothing would ever lead to these rows.
 const WRITE: &str = "INSERT INTO last_uses (tenant_id, subject_id, used_at) \
-     SELECT * FROM unnest($1, $2, $3) AS used (tenant_id, subject_id, used_at) ORDER BY tenant_id, subject_id \
+     SELECT tenant_id, subject_id, used_at FROM unnest($1, $2, $3, $4) AS used (tenant_id, subject_id, used_at, client_id) \
+     WHERE EXISTS (SELECT FROM clients WHERE clients.tenant_id = used.tenant_id AND clients.id = used.client_id) \
+     ORDER BY tenant_id, subject_id \
      ON CONFLICT (tenant_id, subject_id) DO UPDATE SET used_at = greatest(last_uses.used_at, excluded.used_at)";
 
 /// Writes uses, of each subject one. What was written before and is later stays.
@@ -33,10 +38,12 @@ pub fn write(tx: &mut FlowTx<'_>, uses: &[Use]) -> Result<(), StorageError> {
     let tenants: Vec<Uuid> = uses.iter().map(|one| one.tenant.uuid()).collect();
     let subjects: Vec<Uuid> = uses.iter().map(|one| one.subject).collect();
     let times: Vec<DateTime<Utc>> = uses.iter().map(|one| one.at).collect();
+    let clients: Vec<Uuid> = uses.iter().map(|one| one.client.uuid()).collect();
     diesel::sql_query(WRITE)
         .bind::<Array<SqlUuid>, _>(tenants)
         .bind::<Array<SqlUuid>, _>(subjects)
         .bind::<Array<Timestamptz>, _>(times)
+        .bind::<Array<SqlUuid>, _>(clients)
         .execute(tx.connection)?;
     Ok(())
 }

@@ -66,6 +66,6 @@ pub mod tokens;
 pub mod transaction;
 pub mod user_agents;
 
-pub use database::{Database, DatabaseOptions};
+pub use database::{Database, DatabaseOptions, RESERVED_CONNECTIONS};
 pub use error::StorageError;
 pub use transaction::{Change, ChangeTx, FlowTx, ReadTx, Reads, Scope};

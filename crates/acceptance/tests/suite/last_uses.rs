@@ -73,6 +73,29 @@ fn client_8_what_is_refused_is_no_use_and_what_a_server_noted_last_is_written_wh
 }
 
 #[test]
+fn secret_5_a_secret_that_was_revoked_just_before_was_not_used() {
+    let scene = Scene::new();
+    let world = &scene.world;
+    let mut other = world.another_replica();
+    world.advance(TimeDelta::seconds(1));
+    let further = scene.post_secret("", &json!({})).expect(201);
+    let by = scene.subject_with(further["secret"]["value"].as_str().unwrap());
+    assert!(is_let_in(&scene, &other, &by));
+    let used = world.now();
+    world.advance(TimeDelta::seconds(10));
+    let id = further["secret"]["id"].as_str().unwrap();
+    let path = format!("{}/secrets/{id}", path_of(&scene.subject));
+    assert_eq!(send(&scene, "DELETE", &path, &[], "").status, 204);
+    // Out of memory, where it may still be good.
+    assert!(!is_let_in(&scene, &other, &by));
+    other.stop();
+    let secrets = scene.list_secrets();
+    let revoked = secrets.iter().find(|secret| secret["id"] == id).unwrap();
+    assert_eq!(at(revoked), Some(used));
+    assert_eq!(client_used_at(&scene), Some(used));
+}
+
+#[test]
 fn client_8_a_use_that_comes_late_does_not_set_back_a_later_one() {
     let scene = Scene::new();
     let world = &scene.world;

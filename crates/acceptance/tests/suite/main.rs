@@ -19,6 +19,7 @@ mod concurrency;
 mod conditions;
 mod coverage;
 mod credentials;
+mod crowds;
 mod dry_run;
 mod endurance;
 mod exactness;

@@ -34,14 +34,14 @@ pub(super) enum Entry {
     Client(Arc<ClientEntry>),
 }
 
-/// The latest time that anybody named: of secrets that had ended long before it nothing is kept. It moves with nearly every
-/// request, so it stands beside the lock and not behind it.
+/// The time of the last request: of secrets that had ended long before it nothing is kept. It may go back, for a clock may
+/// have been ahead. It moves with nearly every request, so it stands beside the lock and not behind it.
 #[derive(Clone, Default)]
 pub(super) struct Latest(Arc<AtomicI64>);
 
 impl Latest {
     pub(super) fn heed(&self, now: DateTime<Utc>) {
-        self.0.fetch_max(now.timestamp_millis(), Ordering::Relaxed);
+        self.0.store(now.timestamp_millis(), Ordering::Relaxed);
     }
 
     pub(super) fn get(&self) -> DateTime<Utc> {

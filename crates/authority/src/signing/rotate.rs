@@ -102,7 +102,8 @@ impl Authority {
                 }
                 let keys = made.keys.clone();
                 let Some(events) = made.events() else {
-                    return Ok::<_, Failure>(Change::Nothing(Vec::new()));
+                    // A spare key that can't be opened is gone for good.
+                    return Ok::<_, Failure>(Change::Untouched(Vec::new()));
                 };
                 signing_keys::remove_retired(tx, tenant, now)?;
                 Ok(Change::made(keys, events))

@@ -116,6 +116,7 @@ fn note_use_and_failure(fixture: &Fixture, tenant: TenantId, client: ClientId) {
     let used = Use {
         tenant,
         subject: client.uuid(),
+        client,
         at: now(),
     };
     let written: Result<(), StorageError> = wait_for(

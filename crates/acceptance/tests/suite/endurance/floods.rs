@@ -58,6 +58,12 @@ impl Good {
                     drop(took);
                     let said = talk.active(0, &token);
                     assert_ne!(said, Said::No, "what was just issued is not active");
+                    let form = format!("token={token}");
+                    let revoked = talk.form(0, "revoke", by, &form);
+                    if revoked.is_some_and(|answer| answer.status == 200) {
+                        let said = talk.active(0, &token);
+                        assert!(!said.is_yes(), "what was revoked is active");
+                    }
                     self.done.fetch_add(1, Ordering::SeqCst);
                 }
                 Said::No => panic!("a good client was refused"),
@@ -93,6 +99,7 @@ impl Good {
 
 /// What somebody says who has no business here, and from where.
 struct Wrong {
+    endpoint: &'static str,
     client: String,
     secret: String,
     from: String,
@@ -108,12 +115,13 @@ fn flood(
 ) {
     let _part = course.following();
     let http = Http::default();
-    let url = format!("{}/t/{}/token", ground.tokens[0], ground.tenant);
+    let issuer = format!("{}/t/{}", ground.tokens[0], ground.tenant);
     for round in (number..)
         .step_by(FLOODING)
         .take_while(|_| course.goes_on())
     {
         let Wrong {
+            endpoint,
             client: client_id,
             secret: client_secret,
             from,
@@ -127,7 +135,8 @@ fn flood(
             ("authorization", by.as_str()),
             ("x-forwarded-for", from.as_str()),
         ];
-        let form = "grant_type=client_credentials&scope=signed.api%3Aread";
+        let form = "grant_type=client_credentials&scope=signed.api%3Aread&token=x";
+        let url = format!("{issuer}/{endpoint}");
         let answer = http.post_form(&url, &headers, form);
         assert!(
             matches!(answer.status, 401 | 429 | 503),
@@ -281,24 +290,32 @@ fn secret_4_floods_of_what_is_wrong_idle_or_slow_hold_up_nobody_who_is_good() {
     };
     // Each guesses all the time from somewhere else.
     let wrong_secret = |round: usize| Wrong {
+        endpoint: "token",
         client: attacked.client_id.clone(),
         secret: format!("gsec_wrong{round}"),
         from: stranger(round),
     };
     let unknown_client = |round: usize| Wrong {
+        endpoint: "token",
         client: format!("cli_01kb2q3r4s5t6v7w8x9y{:06}", round % 1_000_000),
         secret: "gsec_wrong".to_owned(),
         from: stranger(round),
     };
     let guess = |round: usize| Wrong {
+        endpoint: "token",
         client: with_chosen.client_id.clone(),
         secret: format!("{CHOSEN}-{round}"),
         from: stranger(round),
     };
-    let floods: [(&str, &(dyn Fn(usize) -> Wrong + Sync)); 3] = [
+    let at_revocation = |round: usize| Wrong {
+        endpoint: "revoke",
+        ..unknown_client(round)
+    };
+    let floods: [(&str, &(dyn Fn(usize) -> Wrong + Sync)); 4] = [
         ("p99 among wrong secrets", &wrong_secret),
         ("p99 among unknown clients", &unknown_client),
         ("p99 among guesses at a chosen secret", &guess),
+        ("p99 among unknown clients that revoke", &at_revocation),
     ];
     thread::scope(|scope| {
         let _part = scene.course.leading();
