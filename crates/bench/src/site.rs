@@ -6,11 +6,9 @@ use std::process::{Child, Command};
 use std::thread;
 use std::time::Duration;
 
-use grantor_acceptance::{
-    Credentials, Http, Installation, Launch, ServerKind, ServerProcess, World,
-};
+use grantor_acceptance::{Credentials, Installation, Launch, Premises, ServerKind, ServerProcess};
 use grantor_test_support::TestDatabase;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::floor;
 
@@ -62,12 +60,6 @@ pub(crate) struct Site {
     _database: TestDatabase,
 }
 
-fn text(json: &Value, pointer: &str) -> String {
-    let text = json.pointer(pointer).and_then(Value::as_str);
-    text.unwrap_or_else(|| panic!("no {pointer} in {json}"))
-        .to_owned()
-}
-
 impl Site {
     /// Makes a tenant with so many clients.
     pub(crate) fn make(clients: usize) -> Self {
@@ -86,71 +78,25 @@ impl Site {
             })
         };
         let (token, api) = (start(ServerKind::Token), start(ServerKind::Api));
-        let http = Http::default();
-        let bearer = |tenant: &str, by: &Credentials, scope: &str| {
-            let url = format!("{}/t/{tenant}/token", token.address());
-            let form = format!(
-                "grant_type=client_credentials&scope={}",
-                scope.replace(' ', "+")
-            );
-            let answer = http
-                .post_form(&url, &[("authorization", &by.basic())], &form)
-                .expect(200);
-            World::bearer(&text(&answer, "/access_token"))
-        };
-        let post = |authorization: &str, path: &str, body: &Value| {
-            let url = format!("{}/v1/tenants{path}", api.address());
-            http.post_json(&url, &[("authorization", authorization)], body)
-                .expect(201)
-        };
-        let operator = bearer(
-            &installation.platform,
-            &installation.operator,
-            "grantor:tenants.create grantor:tenants.write",
-        );
-        let body = json!({ "name": "Acme", "admin_client": true,
-            "owner": { "name": "Owner", "email": "owner@example.com" } });
-        let made = post(&operator, "", &body);
-        let tenant = text(&made, "/id");
-        let admin = Credentials {
-            client_id: text(&made, "/admin_client/client_id"),
-            client_secret: text(&made, "/admin_client/client_secret"),
-        };
-        let admin = bearer(&tenant, &admin, &World::every_scope());
-        let quotas = json!({ "client_tokens_per_minute": TOKENS_PER_MINUTE,
-            "client_max_live_tokens": LIVE_TOKENS });
-        let url = format!("{}/v1/tenants/{tenant}/quotas", api.address());
-        let headers = [
-            ("authorization", operator.as_str()),
-            ("content-type", "application/json"),
-        ];
-        http.send("PUT", &url, &headers, quotas.to_string().as_bytes())
-            .expect(200);
+        let premises = Premises::make(&installation, &token.address(), &api.address());
+        premises.set_quotas(&json!({ "client_tokens_per_minute": TOKENS_PER_MINUTE,
+            "client_max_live_tokens": LIVE_TOKENS }));
         for format in FORMATS {
             let kind = if format == "signed" { "jwt" } else { "opaque" };
-            let body = json!({ "key": format!("{format}.api"), "name": format,
-                "identifier": format!("https://{format}.api.example"), "token_format": kind,
-                "scopes": [{ "name": "read", "description": "Read." }] });
-            post(&admin, &format!("/{tenant}/resource-servers"), &body);
+            premises.add_resource_server(&format!("{format}.api"), kind, &[]);
         }
         let scopes = FORMATS.map(|format| format!("{format}.api:read"));
+        let scopes = scopes.each_ref().map(String::as_str);
+        let limits =
+            json!({ "tokens_per_minute": TOKENS_PER_MINUTE, "max_live_tokens": LIVE_TOKENS });
         let clients = (0..clients)
-            .map(|number| {
-                let body = json!({ "name": format!("Client {number}"), "profile": "service",
-                    "allowed_scopes": scopes, "tokens_per_minute": TOKENS_PER_MINUTE,
-                    "max_live_tokens": LIVE_TOKENS, "owner_contact": { "email": "owner@example.com" } });
-                let made = post(&admin, &format!("/{tenant}/clients"), &body);
-                Credentials {
-                    client_id: text(&made, "/id"),
-                    client_secret: text(&made, "/secret/value"),
-                }
-            })
+            .map(|number| premises.add_client(&format!("Client {number}"), &scopes, &limits))
             .collect();
         let floors = FORMATS.map(|format| (format, Floor::start(format)));
         Self {
             token,
             floors: floors.into(),
-            tenant,
+            tenant: premises.tenant,
             clients,
             _database: database,
         }

@@ -3,13 +3,9 @@
 
 use std::path::PathBuf;
 
-use grantor_acceptance::{
-    Credentials, Http, Installation, Launch, ServerKind, ServerProcess, World,
-};
+use grantor_acceptance::{Credentials, Installation, Launch, Premises, ServerKind, ServerProcess};
 use grantor_test_support::SocketProxy;
-use serde_json::{Value, json};
-
-use super::talk::Talk;
+use serde_json::Value;
 
 /// What whoever asks must know: where everything is, and who may what. Cheap enough to copy for each thread.
 #[derive(Debug, Clone)]
@@ -75,12 +71,6 @@ fn launch(kind: ServerKind, url: &str, installation: &Installation, setup: Setup
     }
 }
 
-fn text(json: &Value, pointer: &str) -> String {
-    let text = json.pointer(pointer).and_then(Value::as_str);
-    text.unwrap_or_else(|| panic!("no {pointer} in {json}"))
-        .to_owned()
-}
-
 impl Fleet {
     /// Makes an installation in a migrated database, and starts everything.
     pub(super) fn start(url: &str, setup: Setup) -> Self {
@@ -95,44 +85,18 @@ impl Fleet {
         ));
         let api = ServerProcess::start(launch(ServerKind::Api, url, &installation, setup));
 
-        let nobody = Credentials {
-            client_id: String::new(),
-            client_secret: String::new(),
-        };
-        let mut ground = Ground {
+        let premises = Premises::make(&installation, &near.address(), &api.address());
+        let checker = premises.add_client("Checker", &[], &Value::Null);
+        for (key, format) in [("signed.api", "jwt"), ("opaque.api", "opaque")] {
+            premises.add_resource_server(key, format, &[&checker.client_id]);
+        }
+        let ground = Ground {
             tokens: [near.address(), far.address()],
             api: api.address(),
-            tenant: installation.platform.clone(),
-            checker: nobody,
-            admin: String::new(),
+            tenant: premises.tenant,
+            admin: premises.admin,
+            checker,
         };
-        let by_operator =
-            Talk::new(&ground).token_at_last(0, &installation.operator, "grantor:tenants.create");
-        let body = json!({ "name": "Acme", "admin_client": true,
-            "owner": { "name": "Owner", "email": "owner@example.com" } });
-        let tenant = Http::default()
-            .post_json(
-                &format!("{}/v1/tenants", ground.api),
-                &[("authorization", &format!("Bearer {by_operator}"))],
-                &body,
-            )
-            .expect(201);
-        ground.tenant = text(&tenant, "/id");
-        let admin = Credentials {
-            client_id: text(&tenant, "/admin_client/client_id"),
-            client_secret: text(&tenant, "/admin_client/client_secret"),
-        };
-        let by_admin = Talk::new(&ground).token_at_last(0, &admin, &World::every_scope());
-        ground.admin = format!("Bearer {by_admin}");
-        ground.checker = Talk::new(&ground).make_client("Checker", &[]);
-        for (key, format) in [("signed.api", "jwt"), ("opaque.api", "opaque")] {
-            let body = json!({ "key": key, "name": key, "identifier": format!("https://{key}.example"),
-                "token_format": format, "introspector_client_ids": [ground.checker.client_id],
-                "scopes": [{ "name": "read", "description": "Read." },
-                           { "name": "write", "description": "Write." }] });
-            let made = Talk::new(&ground).change("POST", "/resource-servers", &body);
-            assert_eq!(made.status, 201, "{}", made.body);
-        }
         Self {
             near,
             far,
