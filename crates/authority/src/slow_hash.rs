@@ -2,16 +2,13 @@
 //!
 //! Each takes a core for some 20 ms and 19 MiB, so a flood of them would take all of a machine. So no more run at once
 //! than there are cores, no more wait than are served within a moment, and whoever comes then is told at once to come
-//! again. Each runs on a thread of its own that yields to all others: whoever asks for anything else doesn't wait for them.
+//! again. They run on blocking threads: whoever asks for anything else doesn't wait for them.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
-#[cfg(target_os = "linux")]
-use rustix::process::{getpriority_process, setpriority_process};
 use thiserror::Error;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
 /// How many wait for each that runs: some half a second of work.
 const WAITING_FOR_EACH: usize = 24;
@@ -92,47 +89,15 @@ impl SlowHash {
             Ok(Err(_)) => return Err(NotHashed::Broken),
             Err(_) => return Err(NotHashed::Late),
         };
-        let (done, outcome) = oneshot::channel();
-        let begun = thread::Builder::new()
-            .name("grantor-slow-hash".to_owned())
-            .spawn(move || {
-                yield_to_others();
-                // Both go with the work: a caller that gave up doesn't free what is still in use.
-                let held = (place, turn);
-                let outcome = work();
-                drop(held);
-                // Who is not there any more needs no answer.
-                let _ = done.send(outcome);
-            });
-        if let Err(error) = begun {
-            log::error!("no thread could be started for a slow hash: {error}");
-            return Err(NotHashed::Broken);
-        }
-        outcome.await.map_err(|_| NotHashed::Broken)
+        tokio::task::spawn_blocking(move || {
+            // Both go with the work: a caller that gave up doesn't free what is still in use.
+            let _held = (place, turn);
+            work()
+        })
+        .await
+        .map_err(|_| NotHashed::Broken)
     }
 }
-
-/// By how much less than others a slow hash gets of a core that both want: about a third of it.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
-/// Nobody can have less.
-#[cfg(target_os = "linux")]
-const LEAST: i32 = 19;
-
-/// Lets other threads go first.
-#[cfg(target_os = "linux")]
-fn yield_to_others() {
-    // On Linux both are of the calling thread alone.
-    let lowered = getpriority_process(None)
-        .and_then(|own| setpriority_process(None, (own + NICENESS).min(LEAST)));
-    if let Err(error) = lowered {
-        log::debug!("a slow hash runs like all else: {error}");
-    }
-}
-
-/// Elsewhere the priority is that of the whole process.
-#[cfg(not(target_os = "linux"))]
-fn yield_to_others() {}
 
 #[cfg(test)]
 mod tests {
@@ -280,17 +245,6 @@ mod tests {
         let broken = queue.run(|| panic!("on purpose")).await;
         assert_eq!(broken, Err(NotHashed::Broken));
         assert_eq!(queue.run(|| 7).await, Ok(7));
-    }
-
-    #[cfg(target_os = "linux")]
-    #[tokio::test]
-    async fn a_slow_hash_yields_to_others_and_lets_their_priority_be() {
-        let queue = SlowHash::new(SlowHashLimits::for_cores(1));
-        let own = || getpriority_process(None).unwrap();
-        let before = own();
-        let there = queue.run(own).await.unwrap();
-        assert_eq!(there, (before + NICENESS).min(LEAST));
-        assert_eq!(own(), before);
     }
 
     #[test]
