@@ -75,8 +75,8 @@ impl Premises {
     pub fn add_client(&self, name: &str, scopes: &[&str], besides: &Value) -> Credentials {
         let mut body = json!({ "name": name, "allowed_scopes": scopes, "profile": "service",
             "owner_contact": { "email": "owner@example.com" } });
-        for (field, value) in besides.as_object().into_iter().flatten() {
-            body[field] = value.clone();
+        if let (Some(all), Some(besides)) = (body.as_object_mut(), besides.as_object()) {
+            all.extend(besides.clone());
         }
         let made = self.add("/clients", &body);
         let text = |pointer| made.pointer(pointer).and_then(Value::as_str);

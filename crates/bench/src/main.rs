@@ -4,7 +4,6 @@
 //! `cargo run --release -p grantor-bench`; it brings a PostgreSQL of its own, without fsync.
 #![expect(
     clippy::expect_used,
-    clippy::panic,
     clippy::print_stdout,
     reason = "a measurement that can't be made should end at once, and its report is what it is for"
 )]
