@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::http::Http;
+use crate::http::{Answer, Http};
 use crate::installation::Installation;
 use crate::world::{Credentials, World};
 
@@ -13,7 +13,7 @@ pub struct Premises {
     /// The authorization of its administrator, who may do all that one may.
     pub admin: String,
     /// That of the operator.
-    pub operator: String,
+    operator: String,
     api: String,
     http: Http,
 }
@@ -55,11 +55,13 @@ impl Premises {
     }
 
     /// Makes something below the tenant, as its administrator.
-    pub fn add(&self, path: &str, body: &Value) -> Value {
+    fn add(&self, path: &str, body: &Value) -> Answer {
         let url = format!("{}/v1/tenants/{}{path}", self.api, self.tenant);
-        self.http
-            .post_json(&url, &[("authorization", &self.admin)], body)
-            .expect(201)
+        let made = self
+            .http
+            .post_json(&url, &[("authorization", &self.admin)], body);
+        assert_eq!(made.status, 201, "{}", made.body);
+        made
     }
 
     /// Makes a resource server with the scopes `read` and `write`, and tokens of this format.
@@ -79,10 +81,9 @@ impl Premises {
             all.extend(besides.clone());
         }
         let made = self.add("/clients", &body);
-        let text = |pointer| made.pointer(pointer).and_then(Value::as_str);
         Credentials {
-            client_id: text("/id").expect("an id").to_owned(),
-            client_secret: text("/secret/value").expect("a secret").to_owned(),
+            client_id: made.text("/id"),
+            client_secret: made.text("/secret/value"),
         }
     }
 

@@ -35,7 +35,7 @@ impl Authority {
         if let Attempt::Yes(known, decided) = self.attempt(&basis, claim, None, &decide) {
             return Ok((known, decided));
         }
-        let taken = self.confirmed_no(claim)?;
+        let taken = self.budget_for_a_no(claim)?;
         let basis = if basis.is_fresh {
             basis
         } else {
@@ -48,7 +48,7 @@ impl Authority {
 
     /// Takes what confirming a no costs from the budgets of whoever asks. A no that can't be confirmed is none: whoever has
     /// spent their budget is told to wait.
-    pub(crate) fn confirmed_no(&self, claim: &Claim) -> Result<Taken<'_>, Refusal> {
+    pub(crate) fn budget_for_a_no(&self, claim: &Claim) -> Result<Taken<'_>, Refusal> {
         self.confirmations
             .take(claim.ip, claim.tenant, &claim.credentials.client_id)
             .map_err(|spent| Refusal::Unconfirmed {

@@ -179,6 +179,16 @@ mod tests {
         DateTime::from_timestamp(second, 0).unwrap()
     }
 
+    /// A database that nobody listens for.
+    fn nowhere() -> Database {
+        Database::new(DatabaseOptions {
+            url: "postgres://nobody@127.0.0.1:1/none?connect_timeout=1".to_owned(),
+            pool_size: 1,
+            deadline: Duration::from_millis(200),
+            entropy: Arc::new(SystemEntropy::default()),
+        })
+    }
+
     fn noted(failures: &Failures, number: usize) -> u64 {
         let key = (TENANT, client(number), FailureKind::BadSecret, at(60));
         failures.noted().get(&key).copied().unwrap_or_default()
@@ -225,18 +235,12 @@ mod tests {
 
     #[tokio::test]
     async fn client_10_what_a_wrong_clock_noted_keeps_nothing_else_from_being_written() {
-        let nowhere = Database::new(DatabaseOptions {
-            url: "postgres://nobody@127.0.0.1:1/none?connect_timeout=1".to_owned(),
-            pool_size: 1,
-            deadline: Duration::from_millis(200),
-            entropy: Arc::new(SystemEntropy::default()),
-        });
         let failures = Failures::default();
         let day = 86_400;
         for second in [60, 2 * day, 40 * day] {
             failures.note(TENANT, client(1), FailureKind::BadSecret, at(second));
         }
-        let written = failures.write(&nowhere, at(2 * day + 61)).await;
+        let written = failures.write(&nowhere(), at(2 * day + 61)).await;
         assert!(written.is_err());
         let kept: Vec<_> = failures
             .noted()
@@ -248,13 +252,7 @@ mod tests {
 
     #[tokio::test]
     async fn client_10_what_cannot_be_written_stays_noted_with_what_came_meanwhile() {
-        // Nobody listens there.
-        let database = Database::new(DatabaseOptions {
-            url: "postgres://nobody@127.0.0.1:1/none?connect_timeout=1".to_owned(),
-            pool_size: 1,
-            deadline: Duration::from_millis(200),
-            entropy: Arc::new(SystemEntropy::default()),
-        });
+        let database = nowhere();
         let failures = Failures::default();
         let fail = |number| failures.note(TENANT, client(number), FailureKind::BadSecret, at(60));
         (0..2_500).for_each(fail);

@@ -146,7 +146,7 @@ impl Authority {
             Err(Refusal::TooMany(held)) => held,
             Err(refusal) => return Err(refusal),
         };
-        let Ok(taken) = self.confirmed_no(claim) else {
+        let Ok(taken) = self.budget_for_a_no(claim) else {
             return Err(self.held(&known, held, claim.now));
         };
         let (known, decided) = self.decided_anew(claim, decide).await?;

@@ -38,7 +38,9 @@ impl Authority {
     async fn revoke_at_once(&self, claim: &Claim, token: String) -> Result<(), Refusal> {
         // Whoever proves nothing here costs as much as any other no does, and has as little of it.
         let is_unproved = !self.is_proved_by_memory(claim);
-        let budget = is_unproved.then(|| self.confirmed_no(claim)).transpose()?;
+        let budget = is_unproved
+            .then(|| self.budget_for_a_no(claim))
+            .transpose()?;
         // Revocation has connections of its own: whatever else is crowded, this goes through.
         let database = self.database.reserved();
         let known = self.known_by_itself(&database, claim).await?;

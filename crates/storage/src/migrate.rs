@@ -69,7 +69,7 @@ fn patiently<T>(
     connection: &mut PgConnection,
     step: impl Fn(&mut PgConnection) -> diesel::migration::Result<T>,
 ) -> Result<T, MigrateError> {
-    for _ in 1..TRIES {
+    for _ in 0..TRIES {
         match step(connection) {
             Err(error) if error.to_string().contains(HELD) => {
                 connection.batch_execute("SELECT pg_sleep(1)")?;
@@ -77,13 +77,7 @@ fn patiently<T>(
             done => return done.map_err(failed),
         }
     }
-    step(connection).map_err(|error| {
-        if error.to_string().contains(HELD) {
-            MigrateError::Held
-        } else {
-            failed(error)
-        }
-    })
+    Err(MigrateError::Held)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
@@ -95,9 +89,10 @@ fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> MigrateError {
 pub fn up(owner_url: &str) -> Result<Vec<String>, MigrateError> {
     let mut connection = connect_alone(owner_url)?;
     let mut names = Vec::new();
-    while patiently(&mut connection, |connection| {
-        connection.has_pending_migration(MIGRATIONS)
-    })? {
+    while connection
+        .has_pending_migration(MIGRATIONS)
+        .map_err(failed)?
+    {
         names.push(patiently(&mut connection, |connection| {
             connection
                 .run_next_migration(MIGRATIONS)
