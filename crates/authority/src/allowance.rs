@@ -1,4 +1,4 @@
-//! How often a no is confirmed: each costs a load, and nobody may have the database loaded without end.
+//! How much of what is dear whoever asks may have: of loads that confirm a no, and of guesses at chosen secrets.
 //!
 //! By the generic cell rate algorithm: of each key only the time is kept at which all it may have is there again. Keys
 //! that have all they may have need no place; when the table is full of others, new keys go by without a count.
@@ -9,26 +9,47 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use grantor_domain::ids::TenantId;
-
 /// How many keys are kept of each kind.
 const MOST: usize = 100_000;
-/// What all from one address may have at once, and how fast it comes back.
-const PER_ADDRESS: Rate = Rate {
-    at_once: 600,
-    each: Duration::from_millis(20),
-};
-/// The same for what is said to be one client.
-const PER_CLIENT: Rate = Rate {
-    at_once: 300,
-    each: Duration::from_millis(50),
-};
 
+/// What somebody may have at once, and how fast it comes back.
 #[derive(Debug, Clone, Copy)]
 struct Rate {
     at_once: u32,
     each: Duration,
 }
+
+/// What all from one network may have, and what may be had of one client, from wherever.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rates {
+    per_network: Rate,
+    per_client: Rate,
+}
+
+/// Of confirmations of a no: each costs a load, and nobody may have the database loaded without end.
+pub(crate) const NOES: Rates = Rates {
+    per_network: Rate {
+        at_once: 600,
+        each: Duration::from_millis(20),
+    },
+    per_client: Rate {
+        at_once: 300,
+        each: Duration::from_millis(50),
+    },
+};
+
+/// Of guesses at chosen secrets: each takes a core for some 20 ms. What one network may have leaves some of what there is of
+/// a client to all others.
+pub(crate) const GUESSES: Rates = Rates {
+    per_network: Rate {
+        at_once: 30,
+        each: Duration::from_secs(1),
+    },
+    per_client: Rate {
+        at_once: 60,
+        each: Duration::from_millis(500),
+    },
+};
 
 /// A budget that is spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,56 +58,55 @@ pub(crate) struct Spent {
     pub(crate) retry_after: Duration,
 }
 
-/// Counts confirmations. Cheap to clone; all clones are one.
+/// The budgets. Cheap to clone; all clones are one.
 #[derive(Clone)]
-pub(crate) struct Confirmations {
+pub(crate) struct Allowance<C> {
     begun: Instant,
-    addresses: Arc<Mutex<Budgets<IpAddr>>>,
-    clients: Arc<Mutex<Budgets<(TenantId, String)>>>,
+    networks: Arc<Mutex<Budgets<IpAddr>>>,
+    clients: Arc<Mutex<Budgets<C>>>,
 }
 
-impl Default for Confirmations {
-    fn default() -> Self {
+/// What was taken of two budgets.
+pub(crate) struct Taken<'a, C: Eq + Hash> {
+    allowance: &'a Allowance<C>,
+    network: Option<IpAddr>,
+    client: C,
+    count: u32,
+}
+
+impl<C: Eq + Hash + Clone> Allowance<C> {
+    pub(crate) fn new(rates: Rates) -> Self {
         Self {
             begun: Instant::now(),
-            addresses: Arc::new(Mutex::new(Budgets::new(PER_ADDRESS))),
-            clients: Arc::new(Mutex::new(Budgets::new(PER_CLIENT))),
+            networks: Arc::new(Mutex::new(Budgets::new(rates.per_network))),
+            clients: Arc::new(Mutex::new(Budgets::new(rates.per_client))),
         }
     }
-}
 
-/// One that was taken.
-pub(crate) struct Taken<'c> {
-    confirmations: &'c Confirmations,
-    address: Option<IpAddr>,
-    client: (TenantId, String),
-}
-
-impl Confirmations {
-    /// Takes one from the budgets of an address and of whom it says to be.
+    /// Takes so many from the budgets of an address and of a client.
     pub(crate) fn take(
         &self,
         address: Option<IpAddr>,
-        tenant: TenantId,
-        client: &str,
-    ) -> Result<Taken<'_>, Spent> {
+        client: C,
+        count: u32,
+    ) -> Result<Taken<'_, C>, Spent> {
         let now = self.begun.elapsed();
-        let address = address.map(network);
-        if let Some(address) = address {
-            locked(&self.addresses).take(address, now)?;
+        let network = address.map(network);
+        if let Some(network) = network {
+            locked(&self.networks).take(network, now, count)?;
         }
-        // Nobody's id is longer, and a long text is not worth the memory.
-        let client = (tenant, client.chars().take(40).collect::<String>());
         let taken = Taken {
-            confirmations: self,
-            address,
+            allowance: self,
+            network,
             client,
+            count,
         };
-        match locked(&self.clients).take(taken.client.clone(), now) {
+        let of_client = locked(&self.clients).take(taken.client.clone(), now, count);
+        match of_client {
             Ok(()) => Ok(taken),
             Err(spent) => {
-                if let Some(address) = address {
-                    locked(&self.addresses).give_back(&address);
+                if let Some(network) = network {
+                    locked(&self.networks).give_back(&network, count);
                 }
                 Err(spent)
             }
@@ -102,13 +122,13 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-impl Taken<'_> {
-    /// Gives it back: it was no no after all.
+impl<C: Eq + Hash> Taken<'_, C> {
+    /// Gives it back: it was no no, or no guess, after all.
     pub(crate) fn give_back(self) {
-        if let Some(address) = self.address {
-            locked(&self.confirmations.addresses).give_back(&address);
+        if let Some(network) = self.network {
+            locked(&self.allowance.networks).give_back(&network, self.count);
         }
-        locked(&self.confirmations.clients).give_back(&self.client);
+        locked(&self.allowance.clients).give_back(&self.client, self.count);
     }
 }
 
@@ -131,7 +151,7 @@ impl<K: Eq + Hash> Budgets<K> {
         }
     }
 
-    fn take(&mut self, key: K, now: Duration) -> Result<(), Spent> {
+    fn take(&mut self, key: K, now: Duration, count: u32) -> Result<(), Spent> {
         if self.whole_at.len() >= MOST && !self.whole_at.contains_key(&key) {
             self.whole_at.retain(|_, whole_at| *whole_at > now);
             if self.whole_at.len() >= MOST {
@@ -140,7 +160,7 @@ impl<K: Eq + Hash> Budgets<K> {
         }
         let whole = self.rate.each * self.rate.at_once;
         let known = self.whole_at.entry(key).or_insert(now);
-        let whole_at = (*known).max(now) + self.rate.each;
+        let whole_at = (*known).max(now) + self.rate.each * count;
         match whole_at.checked_sub(now + whole) {
             None | Some(Duration::ZERO) => {
                 *known = whole_at;
@@ -150,9 +170,9 @@ impl<K: Eq + Hash> Budgets<K> {
         }
     }
 
-    fn give_back(&mut self, key: &K) {
+    fn give_back(&mut self, key: &K, count: u32) {
         if let Some(whole_at) = self.whole_at.get_mut(key) {
-            *whole_at = whole_at.saturating_sub(self.rate.each);
+            *whole_at = whole_at.saturating_sub(self.rate.each * count);
         }
     }
 }
@@ -174,44 +194,55 @@ mod tests {
     fn so_many_at_once_and_then_as_fast_as_they_come_back() {
         let mut budgets = Budgets::new(RATE);
         for _ in 0..3 {
-            assert_eq!(budgets.take("a", at(0)), Ok(()));
+            assert_eq!(budgets.take("a", at(0), 1), Ok(()));
         }
         let retry_after = Duration::from_secs(1);
-        assert_eq!(budgets.take("a", at(0)), Err(Spent { retry_after }));
-        assert_eq!(budgets.take("b", at(0)), Ok(()), "others have their own");
-        assert_eq!(budgets.take("a", at(1)), Ok(()));
-        assert!(budgets.take("a", at(1)).is_err());
-        budgets.give_back(&"a");
-        assert_eq!(budgets.take("a", at(1)), Ok(()));
+        assert_eq!(budgets.take("a", at(0), 1), Err(Spent { retry_after }));
+        assert_eq!(budgets.take("b", at(0), 1), Ok(()), "others have their own");
+        assert_eq!(budgets.take("a", at(1), 1), Ok(()));
+        assert!(budgets.take("a", at(1), 1).is_err());
+        budgets.give_back(&"a", 1);
+        assert_eq!(budgets.take("a", at(1), 1), Ok(()));
+    }
+
+    #[test]
+    fn who_takes_many_spends_as_much_as_who_takes_often() {
+        let mut budgets = Budgets::new(RATE);
+        assert!(budgets.take("a", at(0), 4).is_err());
+        assert_eq!(budgets.take("a", at(0), 2), Ok(()));
+        let retry_after = Duration::from_secs(1);
+        assert_eq!(budgets.take("a", at(0), 2), Err(Spent { retry_after }));
+        assert_eq!(budgets.take("a", at(0), 1), Ok(()));
+        budgets.give_back(&"a", 2);
+        assert_eq!(budgets.take("a", at(0), 2), Ok(()));
     }
 
     #[test]
     fn the_table_does_not_grow_and_forgets_those_who_have_all_again() {
         let mut budgets = Budgets::new(RATE);
         for key in 0..MOST + 10 {
-            assert_eq!(budgets.take(key, at(0)), Ok(()));
+            assert_eq!(budgets.take(key, at(0), 1), Ok(()));
         }
         assert_eq!(budgets.whole_at.len(), MOST);
-        assert_eq!(budgets.take(MOST + 10, at(5)), Ok(()));
+        assert_eq!(budgets.take(MOST + 10, at(5), 1), Ok(()));
         assert_eq!(budgets.whole_at.len(), 1);
     }
 
     #[test]
     fn a_network_of_one_customer_has_one_budget() {
-        let confirmations = Confirmations::default();
-        let tenant = TenantId::from_uuid(uuid::Uuid::from_u128(1));
+        let allowance = Allowance::new(NOES);
         let asked = |address: String, client: u32| {
             let address = address.parse().ok();
-            let client = format!("cli_{client}");
-            confirmations.take(address, tenant, &client).is_ok()
+            allowance.take(address, client, 1).is_ok()
         };
-        let let_in = (0..PER_ADDRESS.at_once + 200)
+        let at_once = NOES.per_network.at_once;
+        let let_in = (0..at_once + 200)
             .filter(|number| asked(format!("2001:db8:0:7::{number:x}"), *number))
             .count();
-        assert!(let_in < PER_ADDRESS.at_once as usize + 100, "{let_in}");
+        assert!(let_in < at_once as usize + 100, "{let_in}");
         assert!(asked("2001:db8:0:8::1".to_owned(), 1));
         // The same address in another guise.
-        for number in 0..PER_ADDRESS.at_once + 200 {
+        for number in 0..at_once + 200 {
             asked("192.0.2.1".to_owned(), number);
         }
         assert!(!asked("::ffff:192.0.2.1".to_owned(), 1));
@@ -220,14 +251,37 @@ mod tests {
 
     #[test]
     fn an_address_whose_client_has_spent_all_loses_nothing_by_that() {
-        let confirmations = Confirmations::default();
-        let tenant = TenantId::from_uuid(uuid::Uuid::from_u128(1));
+        let allowance = Allowance::new(NOES);
         let address = "192.0.2.1".parse().ok();
         let mut refused = 0;
-        for _ in 0..PER_ADDRESS.at_once * 3 {
-            refused += u32::from(confirmations.take(address, tenant, "cli_x").is_err());
+        for _ in 0..NOES.per_network.at_once * 3 {
+            refused += u32::from(allowance.take(address, "x", 1).is_err());
         }
         assert!(refused > 0);
-        assert!(confirmations.take(address, tenant, "cli_y").is_ok());
+        assert!(allowance.take(address, "y", 1).is_ok());
+    }
+
+    #[test]
+    fn secret_4_who_guesses_from_one_network_leaves_guesses_to_those_of_others() {
+        let allowance = Allowance::new(GUESSES);
+        let take = |address: &str| allowance.take(address.parse().ok(), "client", 1).is_ok();
+        while take("192.0.2.1") {}
+        assert!(take("192.0.2.2"));
+        // What comes back to a network is less than what comes back to a client.
+        assert!(GUESSES.per_network.each > GUESSES.per_client.each);
+        // Many networks together have what there is of the client, and no more.
+        let among_many = (0..200)
+            .filter(|network| take(&format!("198.51.100.{network}")))
+            .count();
+        assert!(
+            among_many < GUESSES.per_client.at_once as usize,
+            "{among_many}"
+        );
+        assert!(!take("203.0.113.1"));
+        assert!(
+            allowance
+                .take("203.0.113.1".parse().ok(), "other", 1)
+                .is_ok()
+        );
     }
 }

@@ -5,16 +5,20 @@
 //! wrong guesses, of which none is ever remembered, holds up nobody who is known.
 //!
 //! The queue is not that of passwords: whoever guesses at the token server keeps no member from coming in. It has no
-//! more than half the cores, and of these no one client's guesses have all places.
+//! more than half the cores, and of these no one client's guesses have all places. Wrong guesses come out of budgets of
+//! their network and of the client they are aimed at, so that a flood of them soon takes next to nothing.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use grantor_keys::{Keyring, PasswordVerifier};
+use thiserror::Error;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use crate::allowance::{Allowance, GUESSES, Spent};
 use crate::{NotHashed, SlowHash, SlowHashLimits};
 
 /// How many proofs are remembered at most.
@@ -35,13 +39,30 @@ pub(crate) struct Undecided {
     pub(crate) verifiers: Vec<PasswordVerifier>,
 }
 
+/// Why nothing was held against a verifier; coming again later may help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum NotProved {
+    #[error(transparent)]
+    NotHashed(#[from] NotHashed),
+    #[error("too many guesses were wrong")]
+    Spent(Spent),
+}
+
+impl From<Spent> for NotProved {
+    fn from(spent: Spent) -> Self {
+        Self::Spent(spent)
+    }
+}
+
 /// Proves chosen secrets. Cheap to clone; all clones are one.
 #[derive(Clone)]
 pub(crate) struct ChosenSecrets {
     keyring: Keyring,
     queue: SlowHash,
     proved: Arc<Mutex<Proved>>,
+    /// How many run or wait, by whose secrets they are at.
     guesses: Arc<Mutex<HashMap<Uuid, usize>>>,
+    wrong: Allowance<Uuid>,
     under_way: Arc<Mutex<UnderWay>>,
 }
 
@@ -55,6 +76,7 @@ impl ChosenSecrets {
             queue: SlowHash::new(limits),
             proved: Arc::default(),
             guesses: Arc::default(),
+            wrong: Allowance::new(GUESSES),
             under_way: Arc::default(),
         }
     }
@@ -95,7 +117,8 @@ impl ChosenSecrets {
         &self,
         undecided: Undecided,
         presented: Zeroizing<String>,
-    ) -> Result<Option<Digest>, NotHashed> {
+        from: Option<IpAddr>,
+    ) -> Result<Option<Digest>, NotProved> {
         let all: Vec<&str> = undecided
             .verifiers
             .iter()
@@ -105,7 +128,7 @@ impl ChosenSecrets {
         let part = Part::take(&self.under_way, key);
         let proof = part
             .outcome
-            .get_or_try_init(|| self.held_against(undecided, presented));
+            .get_or_try_init(|| self.held_against(undecided, presented, from));
         proof.await.copied()
     }
 
@@ -113,8 +136,26 @@ impl ChosenSecrets {
         &self,
         undecided: Undecided,
         presented: Zeroizing<String>,
-    ) -> Result<Option<Digest>, NotHashed> {
+        from: Option<IpAddr>,
+    ) -> Result<Option<Digest>, NotProved> {
         let Undecided { owner, verifiers } = undecided;
+        // It is held against each of them.
+        let count = u32::try_from(verifiers.len()).unwrap_or(u32::MAX);
+        let taken = self.wrong.take(from, owner, count)?;
+        let proof = self.in_turn(owner, verifiers, presented).await;
+        // What proved something was no wrong guess, and what found no turn cost nothing.
+        if proof != Ok(None) {
+            taken.give_back();
+        }
+        Ok(proof?)
+    }
+
+    async fn in_turn(
+        &self,
+        owner: Uuid,
+        verifiers: Vec<PasswordVerifier>,
+        presented: Zeroizing<String>,
+    ) -> Result<Option<Digest>, NotHashed> {
         let place = Place::take(&self.guesses, owner).ok_or(NotHashed::Crowded)?;
         let chosen = self.clone();
         self.queue
@@ -279,10 +320,10 @@ mod tests {
         let (other, right) = (verifier("another"), verifier(SECRET));
         let digest = chosen.digest(&right, OWNER, SECRET);
         assert!(!chosen.knows(&digest));
-        let wrong = chosen.prove(of(&[&other, &right]), text("wrong"));
+        let wrong = chosen.prove(of(&[&other, &right]), text("wrong"), None);
         assert_eq!(wrong.await, Ok(None));
         assert!(locked(&chosen.proved).younger.is_empty());
-        let proof = chosen.prove(of(&[&other, &right]), text(SECRET));
+        let proof = chosen.prove(of(&[&other, &right]), text(SECRET), None);
         assert_eq!(proof.await, Ok(Some(digest)));
         assert!(chosen.knows(&digest));
         // Of another text, another verifier and another owner it says nothing.
@@ -308,18 +349,18 @@ mod tests {
         let taken: Vec<_> = (0..MOST_OF_ONE)
             .map(|_| Place::take(&chosen.guesses, OWNER).unwrap())
             .collect();
-        let refused = chosen.prove(of(&[&right]), text(SECRET)).await;
-        assert_eq!(refused, Err(NotHashed::Crowded));
+        let refused = chosen.prove(of(&[&right]), text(SECRET), None).await;
+        assert_eq!(refused, Err(NotHashed::Crowded.into()));
         let other = Uuid::from_u128(8);
         let theirs = PasswordVerifier::hash(SECRET, other, &SystemEntropy::default()).unwrap();
         let undecided = Undecided {
             owner: other,
             verifiers: vec![theirs],
         };
-        let proof = chosen.prove(undecided, text(SECRET)).await;
+        let proof = chosen.prove(undecided, text(SECRET), None).await;
         assert!(proof.unwrap().is_some());
         drop(taken);
-        let again = chosen.prove(of(&[&right]), text(SECRET)).await;
+        let again = chosen.prove(of(&[&right]), text(SECRET), None).await;
         assert!(again.unwrap().is_some());
     }
 
@@ -334,7 +375,7 @@ mod tests {
         let mut asking = tokio::task::JoinSet::new();
         for _ in 0..4 * MOST_OF_ONE {
             let (chosen, undecided) = (chosen.clone(), of(&[&right]));
-            asking.spawn(async move { chosen.prove(undecided, text(SECRET)).await });
+            asking.spawn(async move { chosen.prove(undecided, text(SECRET), None).await });
         }
         let digest = chosen.digest(&right, OWNER, SECRET);
         while let Some(proof) = asking.join_next().await {
@@ -343,11 +384,41 @@ mod tests {
         assert!(locked(&chosen.under_way).is_empty(), "nothing is left");
         // Another text has no part in it.
         let (one, other) = tokio::join!(
-            chosen.prove(of(&[&right]), text(SECRET)),
-            chosen.prove(of(&[&right]), text("wrong")),
+            chosen.prove(of(&[&right]), text(SECRET), None),
+            chosen.prove(of(&[&right]), text("wrong"), None),
         );
-        assert_eq!((one, other), (Ok(Some(digest)), Err(NotHashed::Crowded)));
+        assert_eq!(
+            (one, other),
+            (Ok(Some(digest)), Err(NotHashed::Crowded.into()))
+        );
         assert!(locked(&chosen.under_way).is_empty(), "nothing is left");
+    }
+
+    #[tokio::test]
+    async fn secret_4_wrong_guesses_are_soon_told_to_wait_and_right_ones_from_elsewhere_are_not() {
+        let chosen = chosen(SlowHashLimits::for_cores(1));
+        let right = verifier(SECRET);
+        let [guesser, other] = ["192.0.2.1", "192.0.2.2"].map(|one| one.parse().ok());
+        let mut wrong = 0;
+        loop {
+            let guess = text(&format!("{SECRET}-{wrong}"));
+            match chosen.prove(of(&[&right]), guess, guesser).await {
+                Ok(None) => wrong += 1,
+                Err(NotProved::Spent(spent)) => {
+                    assert!(spent.retry_after <= Duration::from_secs(1), "{spent:?}");
+                    break;
+                }
+                unexpected => panic!("{unexpected:?}"),
+            }
+            assert!(wrong < 200, "guesses have no end");
+        }
+        assert!(wrong >= 20, "{wrong}");
+        // Whoever proves something has all of it again, however often: the proofs are forgotten between.
+        for _ in 0..2 * wrong {
+            *locked(&chosen.proved) = Proved::default();
+            let proof = chosen.prove(of(&[&right]), text(SECRET), other).await;
+            assert!(matches!(proof, Ok(Some(_))), "{proof:?}");
+        }
     }
 
     #[test]

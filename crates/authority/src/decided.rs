@@ -2,11 +2,12 @@
 //! rests on was loaded anew.
 
 use grantor_domain::authentication::AuthenticationFailure;
+use grantor_domain::ids::TenantId;
 use zeroize::Zeroizing;
 
-use crate::allowance::Taken;
+use crate::allowance::{Spent, Taken};
 use crate::authenticate::{Claim, Claimed, Known};
-use crate::chosen::Digest;
+use crate::chosen::{Digest, NotProved};
 use crate::directory::Basis;
 use crate::{Authority, Failure, Refusal};
 
@@ -21,6 +22,23 @@ pub(crate) enum Attempt<T> {
     Yes(Known, T),
     No(Refusal),
     Undecided(crate::chosen::Undecided),
+}
+
+impl From<Spent> for Refusal {
+    fn from(spent: Spent) -> Self {
+        Self::Unconfirmed {
+            retry_after: spent.retry_after,
+        }
+    }
+}
+
+impl From<NotProved> for Refusal {
+    fn from(not_proved: NotProved) -> Self {
+        match not_proved {
+            NotProved::NotHashed(why) => Failure::from(why).into(),
+            NotProved::Spent(spent) => spent.into(),
+        }
+    }
 }
 
 impl Authority {
@@ -48,12 +66,15 @@ impl Authority {
 
     /// Takes what confirming a no costs from the budgets of whoever asks. A no that can't be confirmed is none: whoever has
     /// spent their budget is told to wait.
-    pub(crate) fn budget_for_a_no(&self, claim: &Claim) -> Result<Taken<'_>, Refusal> {
-        self.confirmations
-            .take(claim.ip, claim.tenant, &claim.credentials.client_id)
-            .map_err(|spent| Refusal::Unconfirmed {
-                retry_after: spent.retry_after,
-            })
+    pub(crate) fn budget_for_a_no(
+        &self,
+        claim: &Claim,
+    ) -> Result<Taken<'_, (TenantId, String)>, Refusal> {
+        // Nobody's id is longer, and a long text is not worth the memory.
+        let client = claim.credentials.client_id.chars().take(40).collect();
+        Ok(self
+            .confirmations
+            .take(claim.ip, (claim.tenant, client), 1)?)
     }
 
     /// The same, on what is loaded anew in any case.
@@ -78,8 +99,8 @@ impl Authority {
         let attempt = match self.attempt(basis, claim, None, &decide) {
             Attempt::Undecided(undecided) => {
                 let presented = Zeroizing::new(claim.credentials.client_secret.clone());
-                let proof = self.chosen.prove(undecided, presented).await;
-                match proof.map_err(Failure::from)? {
+                let proof = self.chosen.prove(undecided, presented, claim.ip).await;
+                match proof? {
                     Some(proof) => self.attempt(basis, claim, Some(proof), &decide),
                     None => Attempt::No(AuthenticationFailure::Unproved.into()),
                 }

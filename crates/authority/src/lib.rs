@@ -34,13 +34,14 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use grantor_domain::authentication::AuthenticationFailure;
+use grantor_domain::ids::TenantId;
 use grantor_keys::{Entropy, KeyError, Keyring, OpenError, SealError, SignError};
 use grantor_protocol::auth_method::TokenEndpointAuthMethod;
 use grantor_protocol::error::ErrorCode;
 use grantor_storage::{Database, RESERVED_CONNECTIONS, StorageError};
 use thiserror::Error;
 
-use allowance::Confirmations;
+use allowance::{Allowance, NOES};
 use caller::CallerReads;
 use chosen::ChosenSecrets;
 use coalesce::Unanswered;
@@ -80,7 +81,7 @@ pub struct Authority {
     directory: Directory,
     writer: TokenWriter,
     token_reads: TokenReads,
-    confirmations: Confirmations,
+    confirmations: Allowance<(TenantId, String)>,
     slow_hash: SlowHash,
     chosen: ChosenSecrets,
     signing: Signing,
@@ -103,7 +104,7 @@ impl Authority {
             writer: TokenWriter::new(&database, &directory),
             token_reads: TokenReads::new(&database, &directory),
             directory,
-            confirmations: Confirmations::default(),
+            confirmations: Allowance::new(NOES),
             database,
             keyring,
             entropy,
@@ -316,7 +317,7 @@ impl Authority {
     /// A tenant, for what is told of its issuer.
     pub async fn tenant(
         &self,
-        id: grantor_domain::ids::TenantId,
+        id: TenantId,
         now: DateTime<Utc>,
     ) -> Result<grantor_domain::tenant::Tenant, Refusal> {
         let entry = self.directory.tenant(id, now).await?;

@@ -1,21 +1,13 @@
 //! From where a client may come (`client_13`): at the token server and at the management API.
 
-use grantor_acceptance::{Answer, Credentials, Replica, ServerSettings, Tenant, World};
+use grantor_acceptance::{Answer, Credentials, Replica, Tenant};
 use serde_json::{Value, json};
 
-use crate::asking::{path_of, scene_in, second_admin, send};
+use crate::asking::{behind_a_proxy, path_of, second_admin, send, trusting_a_proxy};
 use crate::oauth::expect_error;
 use crate::operations::{Scene, expect_problem, without_request_id};
 use crate::platform_servers::Vendor;
 use crate::secrets::CHOSEN;
-
-/// A world behind a proxy that tells who calls.
-fn behind_a_proxy() -> Scene {
-    scene_in(World::with(&ServerSettings {
-        trusted_proxies: Some("127.0.0.1".to_owned()),
-        ..ServerSettings::default()
-    }))
-}
 
 fn allow(scene: &Scene, client: &Credentials, rules: &Value) {
     let body = json!({ "allowed_ips": rules }).to_string();
@@ -195,10 +187,7 @@ fn list(scene: &Scene, replica: &Replica, by: &str, from: &str) -> Answer {
 fn client_13_tightening_stops_the_next_call_of_the_management_api_everywhere() {
     let scene = behind_a_proxy();
     let world = &scene.world;
-    let other = world.another_replica_with(&ServerSettings {
-        trusted_proxies: Some("127.0.0.1".to_owned()),
-        ..ServerSettings::default()
-    });
+    let other = world.another_replica_with(&trusting_a_proxy());
     let replicas = [&world.replica, &other];
     // Its token is issued before there are any rules.
     let (client, by) = second_admin(&scene, &["grantor:clients.read"]);

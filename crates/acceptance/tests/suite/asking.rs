@@ -83,6 +83,19 @@ pub fn send_at(
     send_to(&scene.world, method, &url, &scene.admin, headers, body)
 }
 
+/// Settings of a server that believes this machine whom it speaks for.
+pub fn trusting_a_proxy() -> ServerSettings {
+    ServerSettings {
+        trusted_proxies: Some("127.0.0.1".to_owned()),
+        ..ServerSettings::default()
+    }
+}
+
+/// A scene behind a proxy that tells who calls.
+pub fn behind_a_proxy() -> Scene {
+    scene_in(World::with(&trusting_a_proxy()))
+}
+
 /// A scene in a world of one's own making.
 pub fn scene_in(world: World) -> Scene {
     let tenant = world.tenant("Acme");

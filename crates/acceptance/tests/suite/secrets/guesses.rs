@@ -7,14 +7,18 @@ use grantor_acceptance::{Answer, Credentials};
 use serde_json::json;
 
 use super::{CHOSEN, is_let_in};
-use crate::asking::{path_of, send};
+use crate::asking::{behind_a_proxy, path_of, send};
 use crate::oauth::expect_error;
 use crate::operations::{Scene, without_request_id};
+
+/// Where the good are, and where who guesses.
+const AT_HOME: &str = "192.0.2.1";
+const ELSEWHERE: &str = "198.51.100.1";
 
 /// As many ask at once as have never a place all together.
 const FLOOD: usize = 24;
 
-fn ask(scene: &Scene, endpoint: &str, by: &Credentials, in_the_form: bool) -> Answer {
+fn ask(scene: &Scene, endpoint: &str, by: &Credentials, in_the_form: bool, from: &str) -> Answer {
     let url = scene.world.endpoint(&scene.tenant.id, endpoint);
     let what = if endpoint == "token" {
         "grant_type=client_credentials&scope=grantor:clients.read"
@@ -27,16 +31,17 @@ fn ask(scene: &Scene, endpoint: &str, by: &Credentials, in_the_form: bool) -> An
             client_secret,
         } = by;
         let form = format!("{what}&client_id={client_id}&client_secret={client_secret}");
-        return scene.world.http.post_form(&url, &[], &form);
+        let headers = [("x-forwarded-for", from)];
+        return scene.world.http.post_form(&url, &headers, &form);
     }
-    let headers = [("authorization", by.basic())];
-    let headers = headers.each_ref().map(|(name, by)| (*name, by.as_str()));
+    let by = by.basic();
+    let headers = [("authorization", by.as_str()), ("x-forwarded-for", from)];
     scene.world.http.post_form(&url, &headers, what)
 }
 
 #[test]
 fn secret_4_a_wrong_chosen_secret_is_told_byte_for_byte_like_any_wrong_secret() {
-    let scene = Scene::new();
+    let scene = behind_a_proxy();
     scene
         .post_secret("/choose", &json!({ "value": CHOSEN }))
         .expect(201);
@@ -62,7 +67,13 @@ fn secret_4_a_wrong_chosen_secret_is_told_byte_for_byte_like_any_wrong_secret() 
                     client_id: client_id.to_owned(),
                     client_secret: client_secret.to_owned(),
                 };
-                let answer = ask(&scene, endpoint, &by, in_the_form);
+                // Nobody guesses so often that they are told to wait.
+                let from = if *client_id == disabled.client_id {
+                    ELSEWHERE
+                } else {
+                    AT_HOME
+                };
+                let answer = ask(&scene, endpoint, &by, in_the_form, from);
                 expect_error(&answer, 401, "invalid_client");
                 without_request_id(&answer)
             };
@@ -90,21 +101,21 @@ fn secret_4_a_wrong_chosen_secret_is_told_byte_for_byte_like_any_wrong_secret() 
     }
     // Who knows it is told more: by which method to come, and that it is disabled.
     let by = scene.subject_with(CHOSEN);
-    let other_method = ask(&scene, "token", &by, true);
+    let other_method = ask(&scene, "token", &by, true, AT_HOME);
     expect_error(&other_method, 401, "invalid_client");
     assert!(other_method.body.contains("client_secret_basic"));
     let by = Credentials {
         client_secret: format!("{CHOSEN}-2"),
         ..disabled
     };
-    let told = ask(&scene, "introspect", &by, false);
+    let told = ask(&scene, "introspect", &by, false, AT_HOME);
     expect_error(&told, 401, "invalid_client");
     assert!(told.body.contains("disabled"), "{}", told.body);
 }
 
 #[test]
 fn secret_4_a_flood_of_wrong_guesses_holds_up_nobody_who_is_known() {
-    let scene = Scene::new();
+    let scene = behind_a_proxy();
     let world = &scene.world;
     let body = json!({ "allowed_scopes": ["grantor:clients.read"] }).to_string();
     send(&scene, "PATCH", &path_of(&scene.subject), &[], &body).expect(200);
@@ -114,7 +125,7 @@ fn secret_4_a_flood_of_wrong_guesses_holds_up_nobody_who_is_known() {
     // Another client's secret was made here, and takes no turn at all.
     let other = world.client(&scene.tenant, "Other", &["grantor:clients.read"]);
     let known = scene.subject_with(CHOSEN);
-    assert_eq!(ask(&scene, "token", &known, false).status, 200);
+    assert_eq!(ask(&scene, "token", &known, false, AT_HOME).status, 200);
 
     let (start, enough) = (Barrier::new(FLOOD + 1), AtomicBool::new(false));
     let (refused, turned_away) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -129,7 +140,7 @@ fn secret_4_a_flood_of_wrong_guesses_holds_up_nobody_who_is_known() {
                         break;
                     }
                     let wrong = scene.subject_with(&format!("{CHOSEN}-{number}-{guess}"));
-                    let answer = ask(scene, "token", &wrong, false);
+                    let answer = ask(scene, "token", &wrong, false, ELSEWHERE);
                     match answer.status {
                         401 => {
                             expect_error(&answer, 401, "invalid_client");
@@ -139,7 +150,7 @@ fn secret_4_a_flood_of_wrong_guesses_holds_up_nobody_who_is_known() {
                             assert_eq!(answer.header("retry-after"), Some("1"));
                             turned_away.fetch_add(1, Ordering::SeqCst);
                         }
-                        // Noes that nobody confirms any more.
+                        // Guesses and noes that nobody looks at any more.
                         429 => {
                             turned_away.fetch_add(1, Ordering::SeqCst);
                         }
@@ -150,8 +161,8 @@ fn secret_4_a_flood_of_wrong_guesses_holds_up_nobody_who_is_known() {
         }
         start.wait();
         let served = (0..20).all(|_| {
-            ask(&scene, "token", &known, false).status == 200
-                && ask(&scene, "token", &other, false).status == 200
+            ask(&scene, "token", &known, false, AT_HOME).status == 200
+                && ask(&scene, "token", &other, false, AT_HOME).status == 200
         });
         let begun = std::time::Instant::now();
         while refused.load(Ordering::SeqCst) == 0 || turned_away.load(Ordering::SeqCst) == 0 {
@@ -166,6 +177,38 @@ fn secret_4_a_flood_of_wrong_guesses_holds_up_nobody_who_is_known() {
     assert!(refused.load(Ordering::SeqCst) > 0, "some were tried");
     assert!(turned_away.load(Ordering::SeqCst) > 0, "and not all");
     assert!(is_let_in(&scene, &world.replica, &known));
+}
+
+#[test]
+fn secret_4_who_guesses_too_often_is_told_to_wait_and_nobody_elsewhere_is() {
+    let scene = behind_a_proxy();
+    scene
+        .post_secret("/choose", &json!({ "value": CHOSEN }))
+        .expect(201);
+    let (right, generated) = (scene.subject_with(CHOSEN), &scene.subject);
+    let asked = |by: &Credentials, from: &str| ask(&scene, "introspect", by, false, from);
+    let guess = |number: usize| {
+        let wrong = scene.subject_with(&format!("{CHOSEN}-{number}"));
+        asked(&wrong, ELSEWHERE)
+    };
+    let told = (0..200).map(guess).find(|answer| answer.status != 401);
+    let told = told.expect("guesses have an end");
+    expect_error(&told, 429, "temporarily_unavailable");
+    let wait = told
+        .header("retry-after")
+        .and_then(|wait| wait.parse().ok());
+    assert!(
+        wait.is_some_and(|wait: u64| (1..=60).contains(&wait)),
+        "{wait:?}"
+    );
+    // It might be right, and nobody says that it is wrong.
+    let not_told = asked(&right, ELSEWHERE);
+    expect_error(&not_told, 429, "temporarily_unavailable");
+    // What takes no slow hash goes on, there too.
+    assert_eq!(asked(generated, ELSEWHERE).status, 200);
+    assert_eq!(asked(&right, AT_HOME).status, 200);
+    // By now it is remembered.
+    assert_eq!(asked(&right, ELSEWHERE).status, 200);
 }
 
 #[test]
