@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::allowance::{Allowance, GUESSES, Spent};
+use crate::allowance::{Allowance, GUESSES, Spent, Taken};
 use crate::{NotHashed, SlowHash, SlowHashLimits};
 
 /// How many proofs are remembered at most.
@@ -141,40 +141,32 @@ impl ChosenSecrets {
         let Undecided { owner, verifiers } = undecided;
         // It is held against each of them.
         let count = u32::try_from(verifiers.len()).unwrap_or(u32::MAX);
-        let taken = self.wrong.take(from, owner, count)?;
-        let proof = self.in_turn(owner, verifiers, presented).await;
-        // What proved something was no wrong guess, and what found no turn cost nothing.
-        if proof != Ok(None) {
-            taken.give_back();
-        }
-        Ok(proof?)
-    }
-
-    async fn in_turn(
-        &self,
-        owner: Uuid,
-        verifiers: Vec<PasswordVerifier>,
-        presented: Zeroizing<String>,
-    ) -> Result<Option<Digest>, NotHashed> {
+        let guess = Guess {
+            taken: Some(self.wrong.take(from, owner, count)?),
+        };
         let place = Place::take(&self.guesses, owner).ok_or(NotHashed::Crowded)?;
         let chosen = self.clone();
-        self.queue
-            .run(move || {
-                // It goes with the work: a caller that gave up doesn't free what is still in use.
-                let _place = place;
-                let found = verifiers.iter().find(|verifier| {
-                    verifier
-                        .verify(&presented, owner)
-                        .unwrap_or_else(|unknown| {
-                            log::error!("a verifier of client {owner} can't be read: {unknown}");
-                            false
-                        })
-                })?;
-                let digest = chosen.digest(found, owner, &presented);
-                locked(&chosen.proved).remember(digest);
-                Some(digest)
-            })
-            .await
+        let proof = self.queue.run(move || {
+            // Both go with the work: a caller that gave up doesn't free what is still in use, and a guess of theirs that
+            // is wrong counts.
+            let (_place, mut guess) = (place, guess);
+            let found = verifiers.iter().find(|verifier| {
+                verifier
+                    .verify(&presented, owner)
+                    .unwrap_or_else(|unknown| {
+                        log::error!("a verifier of client {owner} can't be read: {unknown}");
+                        false
+                    })
+            });
+            let Some(found) = found else {
+                guess.was_wrong();
+                return None;
+            };
+            let digest = chosen.digest(found, owner, &presented);
+            locked(&chosen.proved).remember(digest);
+            Some(digest)
+        });
+        Ok(proof.await?)
     }
 }
 
@@ -218,6 +210,26 @@ impl Drop for Part {
             if proof.parts == 0 {
                 all.remove(&self.key);
             }
+        }
+    }
+}
+
+/// What a text costs that is held against verifiers. It comes back, unless the text was wrong: what proves something was no
+/// guess, and what found no turn cost nothing.
+struct Guess {
+    taken: Option<Taken<Uuid>>,
+}
+
+impl Guess {
+    fn was_wrong(&mut self) {
+        self.taken = None;
+    }
+}
+
+impl Drop for Guess {
+    fn drop(&mut self) {
+        if let Some(taken) = self.taken.take() {
+            taken.give_back();
         }
     }
 }

@@ -69,7 +69,7 @@ impl Authority {
     pub(crate) fn budget_for_a_no(
         &self,
         claim: &Claim,
-    ) -> Result<Taken<'_, (TenantId, String)>, Refusal> {
+    ) -> Result<Taken<(TenantId, String)>, Refusal> {
         // Nobody's id is longer, and a long text is not worth the memory.
         let client = claim.credentials.client_id.chars().take(40).collect();
         Ok(self

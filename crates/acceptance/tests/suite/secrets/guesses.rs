@@ -15,6 +15,8 @@ use crate::operations::{Scene, without_request_id};
 const AT_HOME: &str = "192.0.2.1";
 const ELSEWHERE: &str = "198.51.100.1";
 
+/// More than one network may have refused at once.
+const NOES: usize = 480;
 /// As many ask at once as have never a place all together.
 const FLOOD: usize = 24;
 
@@ -30,7 +32,11 @@ fn ask(scene: &Scene, endpoint: &str, by: &Credentials, in_the_form: bool, from:
             client_id,
             client_secret,
         } = by;
-        let form = format!("{what}&client_id={client_id}&client_secret={client_secret}");
+        let form = if client_secret.is_empty() {
+            format!("{what}&client_id={client_id}")
+        } else {
+            format!("{what}&client_id={client_id}&client_secret={client_secret}")
+        };
         let headers = [("x-forwarded-for", from)];
         return scene.world.http.post_form(&url, &headers, &form);
     }
@@ -209,6 +215,77 @@ fn secret_4_who_guesses_too_often_is_told_to_wait_and_nobody_elsewhere_is() {
     assert_eq!(asked(&right, AT_HOME).status, 200);
     // By now it is remembered.
     assert_eq!(asked(&right, ELSEWHERE).status, 200);
+}
+
+/// Says what is wrong from one place, until that is not looked at any more.
+fn spend_all(scene: &Scene, endpoint: &str, by: &Credentials, from: &str) {
+    let told = std::thread::scope(|threads| {
+        let asking: Vec<_> = (0..FLOOD)
+            .map(|_| {
+                threads.spawn(move || {
+                    let asked = |_| ask(scene, endpoint, by, by.client_secret.is_empty(), from);
+                    (0..NOES / FLOOD)
+                        .map(asked)
+                        .map(|answer| answer.status)
+                        .max()
+                })
+            })
+            .collect();
+        let told = asking.into_iter().filter_map(|one| one.join().unwrap());
+        told.max()
+    });
+    assert_eq!(told, Some(429), "{endpoint}");
+}
+
+#[test]
+fn secret_4_what_one_network_says_that_is_wrong_shuts_nobody_else_out_of_a_client() {
+    let scene = behind_a_proxy();
+    scene
+        .post_secret("/choose", &json!({ "value": CHOSEN }))
+        .expect(201);
+    // A no each, and not even a guess.
+    spend_all(
+        &scene,
+        "token",
+        &scene.subject_with("gsec_wrong"),
+        ELSEWHERE,
+    );
+    let right = scene.subject_with(CHOSEN);
+    assert_eq!(
+        ask(&scene, "introspect", &right, false, AT_HOME).status,
+        200
+    );
+}
+
+#[test]
+fn rfc7009_2_1_what_one_network_says_that_is_wrong_keeps_nobody_else_from_revoking() {
+    let scene = behind_a_proxy();
+    spend_all(
+        &scene,
+        "revoke",
+        &scene.subject_with("gsec_wrong"),
+        ELSEWHERE,
+    );
+    // Nothing of it is in memory any more.
+    send(
+        &scene,
+        "PATCH",
+        &path_of(&scene.subject),
+        &[],
+        r#"{"description":"Changed"}"#,
+    )
+    .expect(200);
+    assert_eq!(
+        ask(&scene, "revoke", &scene.subject, false, AT_HOME).status,
+        200
+    );
+
+    let public = Credentials {
+        client_id: scene.public_client().replace("/clients/", ""),
+        client_secret: String::new(),
+    };
+    spend_all(&scene, "revoke", &public, "198.51.100.2");
+    assert_eq!(ask(&scene, "revoke", &public, true, AT_HOME).status, 200);
 }
 
 #[test]
