@@ -1,11 +1,13 @@
 //! Introspection (RFC 7662): what a resource server is told of a token.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use grantor_domain::authentication::AuthenticationFailure;
 use grantor_domain::ids::{OrganizationId, TenantId};
+use grantor_domain::resource_server::ResourceServer;
 use grantor_domain::role::HeldPermissions;
 use grantor_domain::tenant::Tenant;
 use grantor_domain::token::AccessToken;
@@ -68,13 +70,7 @@ impl Authority {
         };
         let located = locate(&token).filter(|located| located.tenant == tenant);
         let looked = self.looked_up(&claim, located, &token).await?;
-        Ok(looked.and_then(|Found { known, good, .. }| {
-            // RFC 7662 §2.2: a resource server that may not ask about this token gets no more than
-            // that it is inactive.
-            let catalogue = &known.tenant.catalogue;
-            let may = catalogue.may_introspect(known.client.client.id, &good.token.audiences);
-            may.then_some(good)
-        }))
+        Ok(looked.and_then(|found| found.narrowed(|_| true)))
     }
 
     /// Authenticates who asks, and looks a token up by a read that confirms both: that the asker is who it says, and what
@@ -147,6 +143,34 @@ impl Authority {
             tenant,
             client,
         }))
+    }
+}
+
+impl Found {
+    /// The token as whoever asked is told of it, if they are: what it is to those of these servers that name them, and no
+    /// more. So what is active is good for something at whoever asked, whatever else it may be good for.
+    pub(crate) fn narrowed(self, counts: impl Fn(&ResourceServer) -> bool) -> Option<Introspected> {
+        let Self {
+            known,
+            tenant,
+            mut good,
+        } = self;
+        let servers = known
+            .tenant
+            .catalogue
+            .introspected_by(known.client.client.id);
+        let own: BTreeSet<&str> = servers
+            .filter(|server| counts(server))
+            .map(|server| server.identifier.as_str())
+            .collect();
+        good.token
+            .audiences
+            .retain(|audience| own.contains(audience.as_str()));
+        good.scopes = tenant.catalogue.scopes_of(&own, good.scopes);
+        // RFC 7662 §2.2: a resource server that may not ask about this token gets no more than
+        // that it is inactive; and one whose scopes are all gone has nothing to be used for there.
+        let is_theirs = !good.token.audiences.is_empty() && !good.scopes.is_empty();
+        is_theirs.then_some(good)
     }
 }
 

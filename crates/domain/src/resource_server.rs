@@ -1,6 +1,6 @@
 //! Resource servers and their scopes: what a token may be asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use grantor_protocol::scope::{ScopeToken, Scopes};
 use thiserror::Error;
@@ -478,14 +478,22 @@ impl Catalogue {
         }
     }
 
-    /// Whether a client may introspect a token for these audiences.
-    pub fn may_introspect(&self, client: ClientId, audiences: &[String]) -> bool {
-        self.servers.iter().any(|server| {
-            server.introspectors.contains(&client)
-                && audiences
-                    .iter()
-                    .any(|audience| audience == server.identifier.as_str())
-        })
+    /// The servers for which a client may introspect tokens.
+    pub fn introspected_by(&self, client: ClientId) -> impl Iterator<Item = &ResourceServer> {
+        self.servers
+            .iter()
+            .filter(move |server| server.introspectors.contains(&client))
+    }
+
+    /// Of these scopes, those of the servers with these identifiers.
+    pub fn scopes_of(&self, servers: &BTreeSet<&str>, scopes: Scopes) -> Scopes {
+        scopes
+            .into_iter()
+            .filter(|scope| match self.owner_of(scope) {
+                Some(ScopeOwner::Server(server, _)) => servers.contains(server.identifier.as_str()),
+                _ => false,
+            })
+            .collect()
     }
 }
 
@@ -833,10 +841,19 @@ pub(crate) mod tests {
             ClientId::from_uuid(Uuid::from_u128(2)),
             ClientId::from_uuid(Uuid::from_u128(3)),
         );
-        let audience = ["https://orders.example".to_owned()];
-        assert!(catalogue.may_introspect(named, &audience));
-        assert!(!catalogue.may_introspect(other, &audience));
-        assert!(!catalogue.may_introspect(named, &["https://else.example".to_owned()]));
-        assert!(!catalogue.may_introspect(named, &[]));
+        let for_them = |client| -> BTreeSet<&str> {
+            let servers = catalogue.introspected_by(client);
+            servers.map(|server| server.identifier.as_str()).collect()
+        };
+        assert_eq!(for_them(named), ["https://orders.example"].into());
+        assert!(for_them(other).is_empty());
+        let all = Scopes::parse("openid orders.api:read grantor:clients.read gone:read").unwrap();
+        let theirs = |servers: &[&str]| -> String {
+            let servers = servers.iter().copied().collect();
+            catalogue.scopes_of(&servers, all.clone()).to_string()
+        };
+        assert_eq!(theirs(&["https://orders.example"]), "orders.api:read");
+        assert_eq!(theirs(&["https://else.example"]), "");
+        assert_eq!(theirs(&[]), "");
     }
 }

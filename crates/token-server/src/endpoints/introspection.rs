@@ -33,7 +33,8 @@ pub struct PresentedTokenForm {
 /// Ask whether a token is good
 ///
 /// For the clients that a resource server of the token's audience names. To everyone else every token is
-/// inactive.
+/// inactive. Of a token for several resource servers, only what concerns theirs is told, and when nothing of that is allowed
+/// any more, it is inactive to them.
 #[utoipa::path(
     operation_id = "introspect", tag = "Tokens",
     params(("tenant" = String, Path, description = "The tenant's id")),

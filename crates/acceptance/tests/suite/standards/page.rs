@@ -66,6 +66,24 @@ fn every_test_that_the_page_names_exists() {
 }
 
 #[test]
+fn every_rule_of_tokens_pauses_secrets_and_of_clients_at_the_token_endpoint_is_on_the_page() {
+    let families = [
+        ("token", 1..=8),
+        ("pause", 1..=4),
+        ("client", 10..=15),
+        ("secret", 1..=5),
+    ];
+    for (family, numbers) in families {
+        for number in numbers {
+            let rule = format!("{family}_{number}");
+            let has_a_row = PAGE.contains(&format!("\n| {rule} | "));
+            let comes_later = || PAGE.contains(&format!("`{rule}`"));
+            assert!(has_a_row || comes_later(), "docs/STANDARDS.md lacks {rule}");
+        }
+    }
+}
+
+#[test]
 fn every_line_that_is_proved_here_is_on_the_page() {
     let mut here = BTreeSet::new();
     tests_below(

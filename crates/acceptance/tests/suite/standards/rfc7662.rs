@@ -254,6 +254,50 @@ fn rfc7662_4_every_condition_is_checked_and_none_is_told() {
 }
 
 #[test]
+fn rfc7662_2_2_of_a_token_for_two_servers_each_is_told_its_own_and_whether_that_is_still_allowed() {
+    let orders = Orders::new();
+    let (world, tenant) = (&orders.world, &orders.tenant);
+    let billing = world.client(tenant, "Billing API", &[]);
+    let body = json!({ "key": "billing.api", "identifier": "https://billing.example", "name": "Billing",
+        "scopes": [{ "name": "read" }],
+        "introspector_client_ids": [billing.client_id] });
+    let made = orders
+        .manage("POST", "/resource-servers", &body)
+        .expect(201);
+    let allowed = |scopes: &[&str]| json!({ "allowed_scopes": scopes });
+    let client = orders.client(&allowed(&["orders.api:read", "billing.api:read"]));
+    let token = world.token(&tenant.id, &client, "orders.api:read billing.api:read");
+    let told = |by: &Credentials| world.introspect(&tenant.id, by, &token).expect(200);
+    let of_orders = told(&orders.checker);
+    let of_billing = told(&billing);
+    let named = |told: &Value| (told["aud"].clone(), told["scope"].clone());
+    let (aud, scope) = (json!("https://orders.example"), json!("orders.api:read"));
+    assert_eq!(named(&of_orders), (aud, scope));
+    let (aud, scope) = (json!("https://billing.example"), json!("billing.api:read"));
+    assert_eq!(named(&of_billing), (aud, scope));
+    // Whoever is named by both is told of both.
+    let server = format!("/resource-servers/{}", made["id"].as_str().unwrap());
+    let name = |who: &[&Credentials]| {
+        let ids: Vec<&str> = who.iter().map(|one| one.client_id.as_str()).collect();
+        let body = json!({ "introspector_client_ids": ids });
+        orders.manage("PATCH", &server, &body).expect(200);
+    };
+    name(&[&billing, &orders.checker]);
+    assert_eq!(
+        told(&orders.checker)["scope"],
+        "billing.api:read orders.api:read"
+    );
+    name(&[&billing]);
+
+    let path = format!("/clients/{}", client.client_id);
+    orders
+        .manage("PATCH", &path, &allowed(&["billing.api:read"]))
+        .expect(200);
+    expect_inactive(&orders, &orders.checker, &token);
+    assert_eq!(named(&told(&billing)), named(&of_billing));
+}
+
+#[test]
 fn rfc7662_4_a_tokens_tenant_and_member_are_conditions_too() {
     let vendor = Vendor::new();
     let Vendor {
