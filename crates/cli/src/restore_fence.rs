@@ -56,7 +56,9 @@ pub(crate) async fn run(args: RestoreFenceArgs) -> Result<(), Failure> {
     restore_fence::renew_epoch(&database, origin, SystemClock.now()).await?;
     say(
         "The epoch of the installation is renewed, and the platform tenant's log of record says so.\n\n\
-         - Every access token from before is dead, on every server, at once.\n\
+         - Every access token from before is dead, on every server, at once; who verifies by signature alone takes it \
+         until it expires, ten minutes at most.\n\
+         - Every link from before by which a member sets a password is dead. Send new ones to those who wait for one.\n\
          - Every position in the change feed from before has expired: who follows it begins anew.\n\
          - Clients, secrets, members and everything else are as the backup has them. What was changed or revoked after \
          it was made is not: look at what happened since, and do it again.",

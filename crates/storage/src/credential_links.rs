@@ -1,7 +1,8 @@
 //! Links by which members set a password, once.
 //!
 //! Of a link's token only a hash is kept. A link dies by use, by time, by a newer link, by a new password, and when the
-//! member is written to at another address; while its member or tenant is suspended it is good for nothing.
+//! member is written to at another address; while its member or tenant is suspended it is good for nothing. It is of an
+//! epoch, as a token is: behind a restore from a backup none of before is good, for it may have been used since.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
@@ -12,7 +13,7 @@ use grantor_keys::{Entropy, TokenHash, uuid_v7, uuid_v7_millis};
 use uuid::Uuid;
 
 use crate::error::StorageError;
-use crate::schema::{credential_links, members, role_assignments};
+use crate::schema::{credential_links, installation, members, role_assignments};
 use crate::stored::{self, lowest_id};
 use crate::tenants;
 use crate::transaction::{ChangeTx, Reads, Subject};
@@ -187,6 +188,7 @@ pub fn find_live(
         .filter(credential_links::id.eq(key.id.uuid()))
         .filter(credential_links::used_at.is_null())
         .filter(credential_links::revoked_at.is_null())
+        .filter(credential_links::epoch.eq_any(installation::table.select(installation::epoch)))
         .filter(
             credential_links::address.eq_any(
                 members::table
@@ -232,6 +234,7 @@ pub fn redeem(tx: &mut ChangeTx<'_>, key: LinkKey) -> Result<bool, StorageError>
         .filter(credential_links::id.ge(lowest_live(now)))
         .filter(credential_links::used_at.is_null())
         .filter(credential_links::revoked_at.is_null())
+        .filter(credential_links::epoch.eq_any(installation::table.select(installation::epoch)))
         .filter(credential_links::address.eq_any(address_now));
     let used = diesel::update(live)
         .set((

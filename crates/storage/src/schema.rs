@@ -193,6 +193,7 @@ diesel::table! {
         revoked_at -> Nullable<Timestamptz>,
         shown -> Bool,
         created_at -> Timestamptz,
+        epoch -> Int8,
     }
 }
 

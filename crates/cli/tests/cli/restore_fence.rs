@@ -30,7 +30,13 @@ fn it_ends_what_was_issued_before_on_servers_that_run_and_tells_what_it_did() {
     assert!(complaint.contains("--yes"), "{complaint}");
     assert!(demo.is_active(&token), "nothing was done");
     let told = succeed(&mut database.command(&["restore-fence", "--yes"]));
-    for sentence in ["is renewed", "access token", "change feed", "backup"] {
+    for sentence in [
+        "is renewed",
+        "access token",
+        "sets a password",
+        "change feed",
+        "backup",
+    ] {
         assert!(told.contains(sentence), "{told}");
     }
     assert!(!demo.is_active(&token), "at once");

@@ -239,6 +239,16 @@ fn no_address_stays_with_a_link_that_has_ended() {
 }
 
 #[test]
+fn a_link_is_of_its_epoch_and_none_comes_back_with_a_backup() {
+    let (fixture, tenant, key) = one_of();
+    assert!(live(&fixture, key, now()).is_some());
+    fixture.superuser_runs("UPDATE grantor.installation SET epoch = epoch + 1");
+    is_dead(&fixture, key);
+    let new = link(&fixture, tenant.id, key.member, LinkPurpose::PasswordReset);
+    assert!(redeem(&fixture, new, now()));
+}
+
+#[test]
 fn tenant_2_a_link_sleeps_while_its_tenant_is_suspended() {
     let (fixture, key) = one();
     let pause = |since| {

@@ -163,6 +163,14 @@ fn of_those_that_migrate_at_once_one_does_it() {
 fn who_reads_for_long_is_waited_for_and_nobody_waits_for_those_who_wait() {
     let test = TestDatabase::new();
     let url = test.owner_url();
+    let newest = || {
+        let states = migrate::status(&url).unwrap();
+        states.into_iter().rfind(|state| state.applied)
+    };
+    // Back to the newest that takes a lock on the tokens.
+    while newest().is_some_and(|state| !state.name.starts_with("00000000000037")) {
+        migrate::down(&url).unwrap().unwrap();
+    }
     let (mut reading, mut looking) = (test.superuser(), test.superuser());
     reading
         .batch_execute("BEGIN; SELECT FROM grantor.access_tokens LIMIT 1")
@@ -185,7 +193,7 @@ fn who_reads_for_long_is_waited_for_and_nobody_waits_for_those_who_wait() {
         migrating.join().unwrap()
     });
     let taken_back = taken_back.unwrap().unwrap();
-    assert_eq!(migrate::up(&url).unwrap(), [taken_back]);
+    assert_eq!(migrate::up(&url).unwrap().first(), Some(&taken_back));
 }
 
 #[test]
