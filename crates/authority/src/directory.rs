@@ -159,6 +159,11 @@ impl Directory {
         })
     }
 
+    /// A tenant out of memory alone.
+    pub(crate) fn remembered_tenant(&self, tenant: TenantId) -> Option<Arc<TenantEntry>> {
+        read(&self.state).tenants.get(&tenant)
+    }
+
     /// A tenant out of memory, or else loaded.
     pub(crate) async fn tenant(
         &self,

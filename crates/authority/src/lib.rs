@@ -45,7 +45,7 @@ use allowance::{Allowance, NOES};
 use caller::CallerReads;
 use chosen::ChosenSecrets;
 use coalesce::Unanswered;
-use directory::Directory;
+use directory::{Directory, TenantEntry};
 use failures::Failures;
 use limits::Limits;
 use signing::Signing;
@@ -71,6 +71,9 @@ const REVOCATIONS_AT_ONCE: usize = RESERVED_CONNECTIONS as usize - 1;
 /// Whoever has a link, or says so, takes no more connections than leave enough to tokens.
 const LINK_READS_AT_ONCE: usize = 3;
 
+/// Whoever asks for a tenant's keys or its metadata takes a part of the loads that there are at once.
+const TENANT_READS_AT_ONCE: usize = 2;
+
 /// Answers the questions. Cheap to clone.
 #[derive(Clone)]
 pub struct Authority {
@@ -90,6 +93,7 @@ pub struct Authority {
     limits: Limits,
     revocations: Turns,
     link_reads: Turns,
+    tenant_reads: Turns,
 }
 
 impl Authority {
@@ -116,6 +120,7 @@ impl Authority {
             limits: Limits::default(),
             revocations: Turns::new(REVOCATIONS_AT_ONCE),
             link_reads: Turns::new(LINK_READS_AT_ONCE),
+            tenant_reads: Turns::new(TENANT_READS_AT_ONCE),
         }
     }
 
@@ -320,8 +325,22 @@ impl Authority {
         id: TenantId,
         now: DateTime<Utc>,
     ) -> Result<grantor_domain::tenant::Tenant, Refusal> {
-        let entry = self.directory.tenant(id, now).await?;
+        let entry = self.tenant_for_anybody(id, now).await?;
         let entry = entry.ok_or(Refusal::NoSuchTenant)?;
         Ok(entry.tenant.clone())
+    }
+
+    /// What there is of a tenant, for somebody who proves nothing. If it isn't in memory they wait for their turn: whoever makes
+    /// up tenants must not hold up the loads of those who have a token to get.
+    pub(crate) async fn tenant_for_anybody(
+        &self,
+        id: TenantId,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Arc<TenantEntry>>, Failure> {
+        if let Some(known) = self.directory.remembered_tenant(id) {
+            return Ok(Some(known));
+        }
+        let _turn = self.tenant_reads.turn().await?;
+        self.directory.tenant(id, now).await
     }
 }
