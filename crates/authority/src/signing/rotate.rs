@@ -63,9 +63,17 @@ impl Authority {
                 {
                     Ok(rotated) => made += rotated.len(),
                     // It was suspended or deleted meanwhile.
-                    Err(Refusal::Failed(Failure::Storage(StorageError::Suspended { .. }))) => {}
-                    Err(Refusal::Failed(failure)) => return Err(failure),
-                    Err(_) => {}
+                    Err(
+                        Refusal::Failed(Failure::Storage(StorageError::Suspended { .. }))
+                        | Refusal::NoSuchTenant,
+                    ) => {}
+                    Err(Refusal::Failed(failure)) if failure.is_unavailable() => {
+                        return Err(failure);
+                    }
+                    // It concerns this tenant alone, and the others' turn comes all the same.
+                    Err(failure) => {
+                        log::error!("the keys of {tenant} could not be rotated: {failure}");
+                    }
                 }
             }
             count += made;
