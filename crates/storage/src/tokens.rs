@@ -1,5 +1,5 @@
-//! Access tokens. Their statements and those of `callers.rs` alone run on the fast path, and each of them
-//! names the tenant.
+//! Access tokens: found, checked and ended. Whatever runs on the fast path names the tenant; they are put on record by
+//! `token_writing.rs`.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;

@@ -343,15 +343,14 @@ pub fn group_under(
 
 /// A second client that administers the tenant, with a token for these scopes.
 pub fn second_admin(scene: &Scene, scopes: &[&str]) -> (Credentials, String) {
+    second(scene, BuiltInRole::Admin, scopes)
+}
+
+/// A client with a role over the root, and its authorization for these scopes.
+pub fn second(scene: &Scene, role: BuiltInRole, scopes: &[&str]) -> (Credentials, String) {
     let client = scene.world.client(&scene.tenant, "Second", scopes);
     let root = organization_of(scene, &scene.subject);
-    give_role(
-        &scene.world,
-        &scene.tenant,
-        &client,
-        BuiltInRole::Admin,
-        root,
-    );
+    give_role(&scene.world, &scene.tenant, &client, role, root);
     let token = scene
         .world
         .token(&scene.tenant.id, &client, &scopes.join(" "));

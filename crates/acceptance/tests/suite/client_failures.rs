@@ -3,9 +3,12 @@
 use chrono::TimeDelta;
 use diesel::connection::SimpleConnection as _;
 use grantor_acceptance::{Credentials, Replica, ServerSettings, World};
+use grantor_domain::role::BuiltInRole;
 use serde_json::{Value, json};
 
-use crate::asking::{number, path_of, read, scene_in, send, somebody_waits, until};
+use crate::asking::{
+    number, path_of, read, scene_in, second, send, send_to, somebody_waits, until,
+};
 use crate::operations::{Scene, expect_problem};
 use crate::outbox::MailFolder;
 use crate::secrets::is_let_in;
@@ -255,12 +258,15 @@ fn client_10_audit_1_sustained_errors_are_told_once_and_to_the_owner_contact() {
 fn client_10_who_supports_can_stop_a_client_in_an_emergency_and_the_owner_is_told_why() {
     let folder = MailFolder::new();
     let scene = scene_in(World::with(&folder.settings()));
+    let (_, support) = second(&scene, BuiltInRole::Support, &["grantor:clients.disable"]);
     let body = json!({ "reason": "It fails without end" }).to_string();
-    let path = format!("{}/disable", path_of(&scene.subject));
-    send(&scene, "POST", &path, &[], &body).expect(200);
+    let url = scene.url(&format!("{}/disable", path_of(&scene.subject)));
+    send_to(&scene.world, "POST", &url, &support, &[], &body).expect(200);
     assert!(!is_let_in(&scene, &scene.world.replica, &scene.subject));
     let mails = folder.until(1);
-    assert!(mails[0].contains("owner@example.com"), "{}", mails[0]);
+    for told in ["owner@example.com", "It fails without end"] {
+        assert!(mails[0].contains(told), "{}", mails[0]);
+    }
 }
 
 #[test]

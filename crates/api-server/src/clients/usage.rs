@@ -59,7 +59,8 @@ pub struct FailureWindow {
     failures: Vec<FailureCount>,
 }
 
-/// The failed attempts of a client.
+/// The failed attempts of a client. Those beyond what one network, or all together, may have refused in a while are answered
+/// 429, without being looked at, and are not counted.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ClientFailures)]
 pub struct FailuresOutput {

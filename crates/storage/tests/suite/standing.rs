@@ -109,6 +109,30 @@ fn tenant_2_a_suspension_waits_for_the_change_under_way_and_then_none_commits() 
 }
 
 #[test]
+fn exactness_e_a_change_that_stands_still_loses_its_locks_and_blocks_no_suspension() {
+    let fixture = Fixture::new();
+    let tenant = fixture.tenant("Own");
+    let (begun, has_begun) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let late = std::thread::scope(|scope| {
+        let standing = scope.spawn(|| {
+            make_client(&fixture, &tenant, by_a_client(tenant.id), move || {
+                begun.send(()).unwrap();
+                // As a server does that was stopped.
+                let _woken = may_go_on.recv();
+            })
+        });
+        has_begun.recv().unwrap();
+        // PostgreSQL ends what stands still before the wait for its locks is over.
+        suspend(&fixture, tenant.id);
+        drop(go_on);
+        standing.join().unwrap()
+    });
+    assert!(late.is_err(), "{late:?}");
+    assert_eq!(fixture.number("SELECT count(*) FROM clients"), 0);
+}
+
+#[test]
 fn a_deleted_tenant_takes_no_change_from_anybody() {
     let fixture = Fixture::new();
     let tenant = fixture.tenant("Own");

@@ -24,6 +24,8 @@ use crate::outages::site::until;
 const CHOSEN: &str = "Vq7-mX2_kT9wR4zB8nLpC3sYd6hJ1gFe";
 /// How many flood at once.
 const FLOODING: usize = 8;
+/// Where a tenant's keys are.
+const KEYS: &str = "jwks";
 /// How much memory a server may take beyond what it had, for each hash that runs at once.
 const MEMORY_OF_A_HASH: u64 = 19 << 20;
 /// And for each connection that is held open.
@@ -40,9 +42,12 @@ fn memory_bound(connections: usize) -> u64 {
 }
 
 /// What the good ask for meanwhile, and how long it took them.
+#[derive(Default)]
 struct Good {
     took: Mutex<Vec<Duration>>,
     done: AtomicUsize,
+    /// So often they were told to come again.
+    put_off: AtomicUsize,
 }
 
 impl Good {
@@ -67,7 +72,9 @@ impl Good {
                     self.done.fetch_add(1, Ordering::SeqCst);
                 }
                 Said::No => panic!("a good client was refused"),
-                Said::Busy => {}
+                Said::Busy => {
+                    self.put_off.fetch_add(1, Ordering::SeqCst);
+                }
             }
         }
     }
@@ -99,6 +106,7 @@ impl Good {
 
 /// What somebody says who has no business here, and from where.
 struct Wrong {
+    tenant: String,
     endpoint: &'static str,
     client: String,
     secret: String,
@@ -115,12 +123,12 @@ fn flood(
 ) {
     let _part = course.following();
     let http = Http::default();
-    let issuer = format!("{}/t/{}", ground.tokens[0], ground.tenant);
     for round in (number..)
         .step_by(FLOODING)
         .take_while(|_| course.goes_on())
     {
         let Wrong {
+            tenant,
             endpoint,
             client: client_id,
             secret: client_secret,
@@ -136,10 +144,17 @@ fn flood(
             ("x-forwarded-for", from.as_str()),
         ];
         let form = "grant_type=client_credentials&scope=signed.api%3Aread&token=x";
-        let url = format!("{issuer}/{endpoint}");
-        let answer = http.post_form(&url, &headers, form);
+        let url = format!("{}/t/{tenant}/{endpoint}", ground.tokens[0]);
+        let answer = match endpoint {
+            KEYS => http.get(&url, &headers),
+            _ => http.post_form(&url, &headers, form),
+        };
+        let is_no = match endpoint {
+            KEYS => 404,
+            _ => 401,
+        };
         assert!(
-            matches!(answer.status, 401 | 429 | 503),
+            [is_no, 429, 503].contains(&answer.status),
             "{}: {}",
             answer.status,
             answer.body
@@ -262,6 +277,55 @@ impl Scene<'_> {
     }
 }
 
+/// A flood, and what its p99 is told as.
+type Flood<'a> = (&'static str, Box<dyn Fn(usize) -> Wrong + Sync + 'a>);
+
+/// Floods of what is wrong. Each asks all the time from somewhere else.
+fn floods<'a>(
+    tenant: &'a str,
+    attacked: &'a Credentials,
+    with_chosen: &'a Credentials,
+) -> [Flood<'a>; 5] {
+    let wrong_secret = move |round: usize| Wrong {
+        tenant: tenant.to_owned(),
+        endpoint: "token",
+        client: attacked.client_id.clone(),
+        secret: format!("gsec_wrong{round}"),
+        from: stranger(round),
+    };
+    let unknown_client = move |round: usize| Wrong {
+        client: format!("cli_01kb2q3r4s5t6v7w8x9y{:06}", round % 1_000_000),
+        ..wrong_secret(round)
+    };
+    let guess = move |round: usize| Wrong {
+        client: with_chosen.client_id.clone(),
+        secret: format!("{CHOSEN}-{round}"),
+        ..wrong_secret(round)
+    };
+    let at_revocation = move |round: usize| Wrong {
+        endpoint: "revoke",
+        ..unknown_client(round)
+    };
+    let unknown_tenant = move |round: usize| Wrong {
+        tenant: format!("ten_01kb2q3r4s5t6v7w8x9y{:06}", round % 1_000_000),
+        endpoint: KEYS,
+        ..unknown_client(round)
+    };
+    [
+        ("p99 among wrong secrets", Box::new(wrong_secret)),
+        ("p99 among unknown clients", Box::new(unknown_client)),
+        ("p99 among guesses at a chosen secret", Box::new(guess)),
+        (
+            "p99 among unknown clients that revoke",
+            Box::new(at_revocation),
+        ),
+        (
+            "p99 among who wants keys of unknown tenants",
+            Box::new(unknown_tenant),
+        ),
+    ]
+}
+
 #[test]
 fn secret_4_floods_of_what_is_wrong_idle_or_slow_hold_up_nobody_who_is_good() {
     let files = raise_limit();
@@ -270,53 +334,30 @@ fn secret_4_floods_of_what_is_wrong_idle_or_slow_hold_up_nobody_who_is_good() {
     let ground = &fleet.ground;
     let mut report = Report::begin("floods");
     let talk = Talk::new(ground);
-    let good = ["Good", "Better"].map(|name| {
+    let make_client = |name| {
         let scopes = ["signed.api:read", "opaque.api:read", "grantor:clients.read"];
         talk.make_client(name, &scopes)
-    });
-    let attacked = talk.make_client("Attacked", &["signed.api:read"]);
-    let with_chosen = talk.make_client("Chosen", &["signed.api:read"]);
+    };
+    let (attacked, with_chosen) = (make_client("Attacked"), make_client("Chosen"));
     let path = format!("/clients/{}/secrets/choose", with_chosen.client_id);
     let chosen = talk.change("POST", &path, &json!({ "value": CHOSEN }));
     assert_eq!(chosen.status, 201, "{}", chosen.body);
+    // One that nobody is after, and those that all are after.
+    let good = [
+        make_client("Good"),
+        attacked.clone(),
+        Credentials {
+            client_secret: CHOSEN.to_owned(),
+            ..with_chosen.clone()
+        },
+    ];
     let scene = Scene {
         ground,
-        good: Good {
-            took: Mutex::default(),
-            done: AtomicUsize::new(0),
-        },
+        good: Good::default(),
         course: Course::of(1),
         wanted: rounds(2_000) as usize,
     };
-    // Each guesses all the time from somewhere else.
-    let wrong_secret = |round: usize| Wrong {
-        endpoint: "token",
-        client: attacked.client_id.clone(),
-        secret: format!("gsec_wrong{round}"),
-        from: stranger(round),
-    };
-    let unknown_client = |round: usize| Wrong {
-        endpoint: "token",
-        client: format!("cli_01kb2q3r4s5t6v7w8x9y{:06}", round % 1_000_000),
-        secret: "gsec_wrong".to_owned(),
-        from: stranger(round),
-    };
-    let guess = |round: usize| Wrong {
-        endpoint: "token",
-        client: with_chosen.client_id.clone(),
-        secret: format!("{CHOSEN}-{round}"),
-        from: stranger(round),
-    };
-    let at_revocation = |round: usize| Wrong {
-        endpoint: "revoke",
-        ..unknown_client(round)
-    };
-    let floods: [(&str, &(dyn Fn(usize) -> Wrong + Sync)); 4] = [
-        ("p99 among wrong secrets", &wrong_secret),
-        ("p99 among unknown clients", &unknown_client),
-        ("p99 among guesses at a chosen secret", &guess),
-        ("p99 among unknown clients that revoke", &at_revocation),
-    ];
+    let floods = floods(&ground.tenant, &attacked, &with_chosen);
     thread::scope(|scope| {
         let _part = scene.course.leading();
         for (number, by) in good.iter().enumerate() {
@@ -332,7 +373,7 @@ fn secret_4_floods_of_what_is_wrong_idle_or_slow_hold_up_nobody_who_is_good() {
         };
         let memory = fleet.near.memory_peak();
         for (name, say) in floods {
-            let (p99, answers) = scene.p99_among(say);
+            let (p99, answers) = scene.p99_among(say.as_ref());
             report.tell(name, format!("{} (answers {answers})", compared(p99)));
         }
         // Half of what may be open is this test's; and some are in use.
@@ -354,5 +395,6 @@ fn secret_4_floods_of_what_is_wrong_idle_or_slow_hold_up_nobody_who_is_good() {
         }
     });
     report.tell("good requests", scene.good.done.load(Ordering::SeqCst));
+    report.tell("put off", scene.good.put_off.load(Ordering::SeqCst));
     report.end();
 }
