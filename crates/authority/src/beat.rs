@@ -7,7 +7,7 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use crate::Refusal;
+use crate::{Failure, Refusal};
 
 /// Longer than a refusal takes when all is well, and nothing to those who only made a mistake.
 const BEAT: Duration = Duration::from_millis(25);
@@ -18,7 +18,12 @@ pub(crate) async fn on_the_beat<T>(
 ) -> Result<T, Refusal> {
     let begun = Instant::now();
     let done = work.await;
-    if let Err(Refusal::Unauthenticated(_) | Refusal::Unconfirmed { .. }) = &done {
+    if let Err(
+        Refusal::Unauthenticated(_)
+        | Refusal::Unconfirmed { .. }
+        | Refusal::Failed(Failure::NotHashed(_)),
+    ) = &done
+    {
         tokio::time::sleep(rest_of_the_beat(begun.elapsed())).await;
     }
     done
@@ -36,6 +41,7 @@ mod tests {
     use grantor_domain::authentication::AuthenticationFailure;
 
     use super::*;
+    use crate::NotHashed;
 
     #[test]
     fn the_rest_leads_to_the_next_whole_beat() {
@@ -61,7 +67,8 @@ mod tests {
                 retry_after: Duration::from_secs(1),
             })
         };
-        for refused in [unproved(), spent()] {
+        let crowded = || Err(Failure::from(NotHashed::Crowded).into());
+        for refused in [unproved(), spent(), crowded()] {
             let begun = Instant::now();
             let refused: Result<(), Refusal> = on_the_beat(async { refused }).await;
             assert!(refused.is_err());

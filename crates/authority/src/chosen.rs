@@ -146,13 +146,13 @@ impl ChosenSecrets {
         };
         let place = Place::take(&self.guesses, owner).ok_or(NotHashed::Crowded)?;
         let chosen = self.clone();
-        let proof = self.queue.run(move || {
+        let proof = self.queue.run(move |memory| {
             // Both go with the work: a caller that gave up doesn't free what is still in use, and a guess of theirs that
             // is wrong counts.
             let (_place, mut guess) = (place, guess);
             let found = verifiers.iter().find(|verifier| {
                 verifier
-                    .verify(&presented, owner)
+                    .verify(&presented, owner, memory)
                     .unwrap_or_else(|unknown| {
                         log::error!("a verifier of client {owner} can't be read: {unknown}");
                         false
@@ -299,7 +299,7 @@ impl Proved {
 mod tests {
     use std::time::Duration;
 
-    use grantor_keys::{MasterKey, SystemEntropy};
+    use grantor_keys::{HashMemory, MasterKey, SystemEntropy};
 
     use super::*;
 
@@ -312,7 +312,8 @@ mod tests {
     }
 
     fn verifier(secret: &str) -> PasswordVerifier {
-        PasswordVerifier::hash(secret, OWNER, &SystemEntropy::default()).unwrap()
+        let entropy = SystemEntropy::default();
+        PasswordVerifier::hash(secret, OWNER, &entropy, &mut HashMemory::default()).unwrap()
     }
 
     fn of(verifiers: &[&PasswordVerifier]) -> Undecided {
@@ -364,7 +365,9 @@ mod tests {
         let refused = chosen.prove(of(&[&right]), text(SECRET), None).await;
         assert_eq!(refused, Err(NotHashed::Crowded.into()));
         let other = Uuid::from_u128(8);
-        let theirs = PasswordVerifier::hash(SECRET, other, &SystemEntropy::default()).unwrap();
+        let entropy = SystemEntropy::default();
+        let memory = &mut HashMemory::default();
+        let theirs = PasswordVerifier::hash(SECRET, other, &entropy, memory).unwrap();
         let undecided = Undecided {
             owner: other,
             verifiers: vec![theirs],

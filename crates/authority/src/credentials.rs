@@ -219,8 +219,8 @@ impl Authority {
         member: MemberId,
     ) -> Result<PasswordVerifier, Failure> {
         let entropy = self.entropy.clone();
-        let hashed = self.slow_hash.run(move || {
-            PasswordVerifier::hash(password.expose(), member.uuid(), entropy.as_ref())
+        let hashed = self.slow_hash.run(move |memory| {
+            PasswordVerifier::hash(password.expose(), member.uuid(), entropy.as_ref(), memory)
         });
         Ok(hashed.await??)
     }
@@ -232,9 +232,9 @@ impl Authority {
         client: ClientId,
     ) -> Result<PasswordVerifier, Failure> {
         let entropy = self.entropy.clone();
-        let hashed = self
-            .slow_hash
-            .run(move || PasswordVerifier::hash(secret.expose(), client.uuid(), entropy.as_ref()));
+        let hashed = self.slow_hash.run(move |memory| {
+            PasswordVerifier::hash(secret.expose(), client.uuid(), entropy.as_ref(), memory)
+        });
         Ok(hashed.await??)
     }
 

@@ -71,8 +71,8 @@ const REVOCATIONS_AT_ONCE: usize = RESERVED_CONNECTIONS as usize - 1;
 /// Whoever has a link, or says so, takes no more connections than leave enough to tokens.
 const LINK_READS_AT_ONCE: usize = 3;
 
-/// Whoever asks for a tenant's keys or its metadata takes a part of the loads that there are at once.
-const TENANT_READS_AT_ONCE: usize = 2;
+/// Whoever asks for the keys or the metadata of a tenant that isn't in memory takes one of the loads that there are at once.
+const TENANT_READS_AT_ONCE: usize = 1;
 
 /// Answers the questions. Cheap to clone.
 #[derive(Clone)]

@@ -2,11 +2,13 @@
 //!
 //! Each takes a core for some 20 ms and 19 MiB, so a flood of them would take all of a machine. So no more run at once
 //! than there are cores, no more wait than are served within a moment, and whoever comes then is told at once to come
-//! again. They run on blocking threads: whoever asks for anything else doesn't wait for them.
+//! again. They run on blocking threads: whoever asks for anything else doesn't wait for them. The memory of one is kept for the
+//! next; what more run at once is given back.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use grantor_keys::HashMemory;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
@@ -60,6 +62,7 @@ pub struct SlowHash {
     /// One for each that runs or waits.
     places: Arc<Semaphore>,
     patience: Duration,
+    kept: Arc<Mutex<Option<HashMemory>>>,
 }
 
 impl SlowHash {
@@ -71,6 +74,7 @@ impl SlowHash {
             turns: Arc::new(Semaphore::new(at_once)),
             places: Arc::new(Semaphore::new(at_once + waiting)),
             patience: limits.patience,
+            kept: Arc::default(),
         }
     }
 
@@ -79,7 +83,7 @@ impl SlowHash {
     pub async fn run<T, F>(&self, work: F) -> Result<T, NotHashed>
     where
         T: Send + 'static,
-        F: FnOnce() -> T + Send + 'static,
+        F: FnOnce(&mut HashMemory) -> T + Send + 'static,
     {
         let place = self.places.clone().try_acquire_owned();
         let place = place.map_err(|_| NotHashed::Crowded)?;
@@ -89,21 +93,31 @@ impl SlowHash {
             Ok(Err(_)) => return Err(NotHashed::Broken),
             Err(_) => return Err(NotHashed::Late),
         };
+        let kept = self.kept.clone();
         tokio::task::spawn_blocking(move || {
             // Both go with the work: a caller that gave up doesn't free what is still in use.
             let _held = (place, turn);
-            work()
+            let mut memory = locked(&kept).take().unwrap_or_default();
+            let done = work(&mut memory);
+            if memory.is_worth_keeping() {
+                *locked(&kept) = Some(memory);
+            }
+            done
         })
         .await
         .map_err(|_| NotHashed::Broken)
     }
 }
 
+fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing under this lock panics half-way: whatever it holds is whole.
+    what.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::{Receiver, Sender, channel};
-    use std::sync::{Mutex, PoisonError};
 
     use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
     use tokio::task::JoinHandle;
@@ -146,7 +160,7 @@ mod tests {
             let (running, most) = (self.running.clone(), self.most.clone());
             tokio::spawn(async move {
                 queue
-                    .run(move || {
+                    .run(move |_| {
                         let now = running.fetch_add(1, Ordering::SeqCst) + 1;
                         most.fetch_max(now, Ordering::SeqCst);
                         begun.send(()).unwrap();
@@ -242,9 +256,25 @@ mod tests {
             waiting: 0,
             patience: LONG,
         });
-        let broken = queue.run(|| panic!("on purpose")).await;
+        let broken = queue.run(|_| panic!("on purpose")).await;
         assert_eq!(broken, Err(NotHashed::Broken));
-        assert_eq!(queue.run(|| 7).await, Ok(7));
+        assert_eq!(queue.run(|_| 7).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn the_memory_of_one_is_kept_and_of_those_beside_it_none() {
+        let mut works = Works::new(3, 0, LONG);
+        assert!(locked(&works.queue.kept).is_none());
+        works.queue.run(|_| ()).await.unwrap();
+        assert!(locked(&works.queue.kept).is_some());
+        let all: Vec<_> = (0..3).map(|_| works.start()).collect();
+        works.until_begun(3).await;
+        assert!(locked(&works.queue.kept).is_none(), "one has it");
+        works.let_go(3);
+        for one in all {
+            assert_eq!(one.await.unwrap(), Ok(()));
+        }
+        assert!(locked(&works.queue.kept).is_some());
     }
 
     #[test]

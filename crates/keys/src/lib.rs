@@ -46,7 +46,7 @@ pub use keyring::Keyring;
 pub use link_token::LinkToken;
 pub use master::{KeyId, MasterKey, MasterKeyError};
 pub use opaque::{OpaqueToken, TokenPlace};
-pub use password::{PasswordHashError, PasswordVerifier, UnknownPasswordVerifier};
+pub use password::{HashMemory, PasswordHashError, PasswordVerifier, UnknownPasswordVerifier};
 pub use refresh_token::{RefreshPlace, RefreshToken};
 pub use seal::{OpenError, SealContext, SealError};
 pub use secret::{MalformedSecret, PlainSecret, SecretKind};

@@ -32,6 +32,36 @@ const MOST_LANES: u32 = 4;
 /// How many blocks are allocated at least: glibc maps and unmaps whatever exceeds 32 MiB. What isn't used costs nothing.
 const ALLOCATED_BLOCKS: usize = (32 << 20) / Block::SIZE + 1;
 
+/// The memory in which hashes are computed. Whoever computes many of them keeps it: a third of the time of one goes to having
+/// new memory mapped. It is at its size after the first, and nothing of one hash reaches the next.
+#[derive(Default)]
+pub struct HashMemory(Vec<Block>);
+
+impl HashMemory {
+    /// So many blocks, with whatever is in them: each is written before it is read.
+    fn blocks(&mut self, count: usize) -> &mut [Block] {
+        if self.0.len() < count {
+            // One of this size is given back to the system when it is freed. A smaller one stays with the heap of its
+            // thread, and as any of many threads may hash, that would come to many times the memory of those that hash at
+            // once.
+            self.0 = Vec::with_capacity(count.max(ALLOCATED_BLOCKS));
+            self.0.resize(count, Block::default());
+        }
+        self.0.get_mut(..count).unwrap_or_default()
+    }
+
+    /// Whether it is no more than a hash takes that is made now: more is not worth keeping.
+    pub fn is_worth_keeping(&self) -> bool {
+        self.0.len() <= MEMORY_KIB as usize
+    }
+}
+
+impl fmt::Debug for HashMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HashMemory(..)")
+    }
+}
+
 /// The stored form: a version, then what the password hashing competition's format says, salt and hash included.
 #[derive(Clone)]
 pub struct PasswordVerifier(String);
@@ -58,10 +88,12 @@ impl PasswordVerifier {
         password: &str,
         owner: Uuid,
         entropy: &dyn Entropy,
+        memory: &mut HashMemory,
     ) -> Result<Self, PasswordHashError> {
         let mut salt = [0; SALT_BYTES];
         entropy.fill(&mut salt)?;
-        Self::with(password, owner, &salt, MEMORY_KIB, PASSES).ok_or(PasswordHashError::Hash)
+        Self::with(password, owner, &salt, MEMORY_KIB, PASSES, memory)
+            .ok_or(PasswordHashError::Hash)
     }
 
     fn with(
@@ -70,9 +102,10 @@ impl PasswordVerifier {
         salt: &[u8],
         memory_kib: u32,
         passes: u32,
+        memory: &mut HashMemory,
     ) -> Option<Self> {
         let params = Params::new(memory_kib, passes, LANES, Some(HASH_BYTES)).ok()?;
-        let hash = computed(params.clone(), password, owner, salt)?;
+        let hash = computed(params.clone(), password, owner, salt, memory)?;
         let salt = SaltString::encode_b64(salt).ok()?;
         let stored = PasswordHash {
             algorithm: Algorithm::Argon2id.ident(),
@@ -95,9 +128,15 @@ impl PasswordVerifier {
     }
 
     /// Whether this is the owner's password. It takes as long as the hash; the comparison takes constant time.
-    pub fn verify(&self, password: &str, owner: Uuid) -> Result<bool, UnknownPasswordVerifier> {
+    pub fn verify(
+        &self,
+        password: &str,
+        owner: Uuid,
+        memory: &mut HashMemory,
+    ) -> Result<bool, UnknownPasswordVerifier> {
         let (params, salt, expected) = self.read().ok_or(UnknownPasswordVerifier)?;
-        let hash = computed(params, password, owner, &salt).ok_or(UnknownPasswordVerifier)?;
+        let hash =
+            computed(params, password, owner, &salt, memory).ok_or(UnknownPasswordVerifier)?;
         // `Output` compares in constant time.
         Ok(Output::new(hash.as_slice()).is_ok_and(|hash| hash == expected))
     }
@@ -111,13 +150,14 @@ impl PasswordVerifier {
     }
 
     /// Spends the time of [`PasswordVerifier::verify`] where there is no password, so that its absence does not show.
-    pub fn verify_nobody(password: &str, owner: Uuid) {
+    pub fn verify_nobody(password: &str, owner: Uuid, memory: &mut HashMemory) {
         let _ = std::hint::black_box(Self::with(
             password,
             owner,
             &[0; SALT_BYTES],
             MEMORY_KIB,
             PASSES,
+            memory,
         ));
     }
 
@@ -145,16 +185,14 @@ fn computed(
     password: &str,
     owner: Uuid,
     salt: &[u8],
+    memory: &mut HashMemory,
 ) -> Option<Zeroizing<[u8; HASH_BYTES]>> {
     // The owner's id has a fixed length, so the two parts cannot run into each other.
     let message = Zeroizing::new([owner.as_bytes(), password.as_bytes()].concat());
     let mut hash = Zeroizing::new([0; HASH_BYTES]);
-    // One of this size is given back to the system when it is freed. A smaller one stays with the heap of its thread,
-    // and as any of many threads may hash, that would come to many times the memory of those that hash at once.
-    let mut memory = Vec::with_capacity(params.block_count().max(ALLOCATED_BLOCKS));
-    memory.resize(params.block_count(), Block::default());
+    let blocks = memory.blocks(params.block_count());
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into_with_memory(&message, salt, hash.as_mut_slice(), &mut memory)
+        .hash_password_into_with_memory(&message, salt, hash.as_mut_slice(), blocks)
         .ok()?;
     Some(hash)
 }
@@ -174,26 +212,45 @@ mod tests {
     const PASSWORD: &str = "correct horse battery staple";
 
     fn verifier() -> PasswordVerifier {
-        PasswordVerifier::hash(PASSWORD, OWNER, &CountingEntropy::default()).unwrap()
+        PasswordVerifier::hash(
+            PASSWORD,
+            OWNER,
+            &CountingEntropy::default(),
+            &mut HashMemory::default(),
+        )
+        .unwrap()
     }
 
     #[test]
     fn the_password_verifies_and_no_other_text_does() {
         let verifier = verifier();
-        assert_eq!(verifier.verify(PASSWORD, OWNER), Ok(true));
+        assert_eq!(
+            verifier.verify(PASSWORD, OWNER, &mut HashMemory::default()),
+            Ok(true)
+        );
         for wrong in [
             "",
             &PASSWORD[1..],
             "Correct horse battery staple",
             &format!("{PASSWORD} "),
         ] {
-            assert_eq!(verifier.verify(wrong, OWNER), Ok(false), "{wrong}");
+            assert_eq!(
+                verifier.verify(wrong, OWNER, &mut HashMemory::default()),
+                Ok(false),
+                "{wrong}"
+            );
         }
     }
 
     #[test]
     fn what_was_stored_still_verifies_and_says_how_it_was_made() {
-        let made = PasswordVerifier::hash(PASSWORD, OWNER, &ConstantEntropy::new(1)).unwrap();
+        let made = PasswordVerifier::hash(
+            PASSWORD,
+            OWNER,
+            &ConstantEntropy::new(1),
+            &mut HashMemory::default(),
+        )
+        .unwrap();
         assert!(
             made.as_str()
                 .starts_with("p1$argon2id$v=19$m=19456,t=2,p=1$AQEBAQEBAQEBAQEBAQEBAQ$"),
@@ -201,29 +258,50 @@ mod tests {
             made.as_str()
         );
         let stored = PasswordVerifier::from_stored(made.as_str().to_owned());
-        assert_eq!(stored.verify(PASSWORD, OWNER), Ok(true));
+        assert_eq!(
+            stored.verify(PASSWORD, OWNER, &mut HashMemory::default()),
+            Ok(true)
+        );
         assert!(!stored.is_dated());
     }
 
     #[test]
     fn two_salts_make_two_verifiers_of_one_password() {
         let entropy = CountingEntropy::default();
-        let [one, two] =
-            [(); 2].map(|()| PasswordVerifier::hash(PASSWORD, OWNER, &entropy).unwrap());
+        let [one, two] = [(); 2].map(|()| {
+            PasswordVerifier::hash(PASSWORD, OWNER, &entropy, &mut HashMemory::default()).unwrap()
+        });
         assert_ne!(one.as_str(), two.as_str());
     }
 
     #[test]
     fn a_verifier_moved_to_another_owner_verifies_nothing() {
-        assert_eq!(verifier().verify(PASSWORD, Uuid::from_u128(8)), Ok(false));
+        assert_eq!(
+            verifier().verify(PASSWORD, Uuid::from_u128(8), &mut HashMemory::default()),
+            Ok(false)
+        );
     }
 
     #[test]
     fn one_made_with_other_parameters_verifies_and_is_dated() {
         for (memory, passes) in [(64, 1), (MEMORY_KIB, 1), (MEMORY_KIB + 8, PASSES)] {
-            let other = PasswordVerifier::with(PASSWORD, OWNER, &[1; 16], memory, passes).unwrap();
-            assert_eq!(other.verify(PASSWORD, OWNER), Ok(true));
-            assert_eq!(other.verify("another", OWNER), Ok(false));
+            let other = PasswordVerifier::with(
+                PASSWORD,
+                OWNER,
+                &[1; 16],
+                memory,
+                passes,
+                &mut HashMemory::default(),
+            )
+            .unwrap();
+            assert_eq!(
+                other.verify(PASSWORD, OWNER, &mut HashMemory::default()),
+                Ok(true)
+            );
+            assert_eq!(
+                other.verify("another", OWNER, &mut HashMemory::default()),
+                Ok(false)
+            );
             assert!(other.is_dated());
         }
     }
@@ -250,7 +328,7 @@ mod tests {
         ] {
             let verifier = PasswordVerifier::from_stored(stored.clone());
             assert_eq!(
-                verifier.verify(PASSWORD, OWNER),
+                verifier.verify(PASSWORD, OWNER, &mut HashMemory::default()),
                 Err(UnknownPasswordVerifier),
                 "{stored}"
             );
@@ -261,14 +339,40 @@ mod tests {
     #[test]
     fn without_randomness_there_is_no_verifier() {
         assert_eq!(
-            PasswordVerifier::hash(PASSWORD, OWNER, &BrokenEntropy::default()).unwrap_err(),
+            PasswordVerifier::hash(
+                PASSWORD,
+                OWNER,
+                &BrokenEntropy::default(),
+                &mut HashMemory::default()
+            )
+            .unwrap_err(),
             PasswordHashError::Entropy(EntropyError)
         );
     }
 
     #[test]
+    fn whatever_a_memory_was_used_for_before_the_hash_is_the_same() {
+        let memory = &mut HashMemory::default();
+        let made = |memory: &mut HashMemory| {
+            PasswordVerifier::hash(PASSWORD, OWNER, &ConstantEntropy::new(1), memory).unwrap()
+        };
+        let first = made(memory);
+        let bigger =
+            PasswordVerifier::with("another", OWNER, &[2; 16], 2 * MEMORY_KIB, 1, memory).unwrap();
+        assert!(!memory.is_worth_keeping());
+        assert_eq!(bigger.verify("another", OWNER, memory), Ok(true));
+        assert_eq!(made(memory).as_str(), first.as_str());
+        assert_eq!(first.verify(PASSWORD, OWNER, memory), Ok(true));
+        assert_eq!(first.verify("another", OWNER, memory), Ok(false));
+        assert_eq!(format!("{memory:?}"), "HashMemory(..)");
+        let memory = &mut HashMemory::default();
+        assert_eq!(first.verify(PASSWORD, OWNER, memory), Ok(true));
+        assert!(memory.is_worth_keeping());
+    }
+
+    #[test]
     fn nobody_costs_a_hash_and_debug_prints_nothing_of_it() {
-        PasswordVerifier::verify_nobody(PASSWORD, OWNER);
+        PasswordVerifier::verify_nobody(PASSWORD, OWNER, &mut HashMemory::default());
         assert_eq!(format!("{:?}", verifier()), "PasswordVerifier(..)");
     }
 }

@@ -190,7 +190,14 @@ impl Office {
     /// Whether this is the member's password, as what is kept of it says.
     pub fn is_password(&self, member: MemberId, password: &str) -> bool {
         let verifier = self.verifier(member);
-        verifier.is_some_and(|kept| kept.verify(password, member.uuid()).unwrap())
+        verifier.is_some_and(|kept| {
+            kept.verify(
+                password,
+                member.uuid(),
+                &mut grantor_keys::HashMemory::default(),
+            )
+            .unwrap()
+        })
     }
 
     pub fn has_password(&self, member: MemberId) -> bool {
