@@ -6,8 +6,10 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use crate::locked;
 
 /// How many keys are kept of each kind.
 const MOST: usize = 100_000;
@@ -71,7 +73,6 @@ pub(crate) struct Taken<C> {
     allowance: Allowance<C>,
     network: Option<IpAddr>,
     client: C,
-    count: u32,
 }
 
 impl<C: Eq + Hash + Clone> Allowance<C> {
@@ -83,34 +84,52 @@ impl<C: Eq + Hash + Clone> Allowance<C> {
         }
     }
 
-    /// Takes so many from the budgets of an address and of a client.
-    pub(crate) fn take(
-        &self,
-        address: Option<IpAddr>,
-        client: C,
-        count: u32,
-    ) -> Result<Taken<C>, Spent> {
+    /// Takes one from the budgets of an address and of a client.
+    pub(crate) fn take(&self, address: Option<IpAddr>, client: C) -> Result<Taken<C>, Spent> {
         let now = self.begun.elapsed();
         let network = address.map(network);
-        if let Some(network) = network {
-            locked(&self.networks).take(network, now, count)?;
-        }
-        let taken = Taken {
+        self.look_at(network, &client, 1, now)?;
+        self.charge_at(network, &client, 1, now);
+        Ok(Taken {
             allowance: self.clone(),
             network,
             client,
-            count,
-        };
-        let of_client = locked(&self.clients).take(taken.client.clone(), now, count);
-        match of_client {
-            Ok(()) => Ok(taken),
-            Err(spent) => {
-                if let Some(network) = network {
-                    locked(&self.networks).give_back(&network, count);
-                }
-                Err(spent)
-            }
+        })
+    }
+
+    /// Whether so many are left. Whoever is told so and comes at the same time as others may together take some more.
+    pub(crate) fn look(
+        &self,
+        address: Option<IpAddr>,
+        client: &C,
+        count: u32,
+    ) -> Result<(), Spent> {
+        self.look_at(address.map(network), client, count, self.begun.elapsed())
+    }
+
+    /// Takes so many, whether they are left or not.
+    pub(crate) fn charge(&self, address: Option<IpAddr>, client: &C, count: u32) {
+        self.charge_at(address.map(network), client, count, self.begun.elapsed());
+    }
+
+    fn look_at(
+        &self,
+        network: Option<IpAddr>,
+        client: &C,
+        count: u32,
+        now: Duration,
+    ) -> Result<(), Spent> {
+        if let Some(network) = network {
+            locked(&self.networks).look(&network, now, count)?;
         }
+        locked(&self.clients).look(client, now, count)
+    }
+
+    fn charge_at(&self, network: Option<IpAddr>, client: &C, count: u32, now: Duration) {
+        if let Some(network) = network {
+            locked(&self.networks).charge(network, now, count);
+        }
+        locked(&self.clients).charge(client.clone(), now, count);
     }
 }
 
@@ -123,18 +142,13 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 impl<C: Eq + Hash> Taken<C> {
-    /// Gives it back: it was no no, or no guess, after all.
+    /// Gives it back: it was no no after all.
     pub(crate) fn give_back(self) {
         if let Some(network) = self.network {
-            locked(&self.allowance.networks).give_back(&network, self.count);
+            locked(&self.allowance.networks).give_back(&network);
         }
-        locked(&self.allowance.clients).give_back(&self.client, self.count);
+        locked(&self.allowance.clients).give_back(&self.client);
     }
-}
-
-fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing under these locks panics half-way: whatever they hold is whole.
-    what.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Budgets<K> {
@@ -151,28 +165,29 @@ impl<K: Eq + Hash> Budgets<K> {
         }
     }
 
-    fn take(&mut self, key: K, now: Duration, count: u32) -> Result<(), Spent> {
-        if self.whole_at.len() >= MOST && !self.whole_at.contains_key(&key) {
-            self.whole_at.retain(|_, whole_at| *whole_at > now);
-            if self.whole_at.len() >= MOST {
-                return Ok(());
-            }
-        }
-        let whole = self.rate.each * self.rate.at_once;
-        let known = self.whole_at.entry(key).or_insert(now);
-        let whole_at = (*known).max(now) + self.rate.each * count;
-        match whole_at.checked_sub(now + whole) {
-            None | Some(Duration::ZERO) => {
-                *known = whole_at;
-                Ok(())
-            }
+    fn look(&self, key: &K, now: Duration, count: u32) -> Result<(), Spent> {
+        let known = self.whole_at.get(key).copied().unwrap_or_default();
+        let whole_at = known.max(now) + self.rate.each * count;
+        match whole_at.checked_sub(now + self.rate.each * self.rate.at_once) {
+            None | Some(Duration::ZERO) => Ok(()),
             Some(retry_after) => Err(Spent { retry_after }),
         }
     }
 
-    fn give_back(&mut self, key: &K, count: u32) {
+    fn charge(&mut self, key: K, now: Duration, count: u32) {
+        if self.whole_at.len() >= MOST && !self.whole_at.contains_key(&key) {
+            self.whole_at.retain(|_, whole_at| *whole_at > now);
+            if self.whole_at.len() >= MOST {
+                return;
+            }
+        }
+        let whole_at = self.whole_at.entry(key).or_default();
+        *whole_at = (*whole_at).max(now) + self.rate.each * count;
+    }
+
+    fn give_back(&mut self, key: &K) {
         if let Some(whole_at) = self.whole_at.get_mut(key) {
-            *whole_at = whole_at.saturating_sub(self.rate.each * count);
+            *whole_at = whole_at.saturating_sub(self.rate.each);
         }
     }
 }
@@ -190,6 +205,26 @@ mod tests {
         Duration::from_secs(1_000 + seconds)
     }
 
+    impl<K: Eq + Hash + Clone> Budgets<K> {
+        fn take(&mut self, key: K, now: Duration, count: u32) -> Result<(), Spent> {
+            self.look(&key, now, count)?;
+            self.charge(key, now, count);
+            Ok(())
+        }
+    }
+
+    impl<C: Eq + Hash + Clone> Allowance<C> {
+        /// Takes one at a time of the test's; whether it was there.
+        fn took(&self, address: &str, client: &C, now: Duration) -> bool {
+            let network = address.parse().ok().map(network);
+            let is_left = self.look_at(network, client, 1, now).is_ok();
+            if is_left {
+                self.charge_at(network, client, 1, now);
+            }
+            is_left
+        }
+    }
+
     #[test]
     fn so_many_at_once_and_then_as_fast_as_they_come_back() {
         let mut budgets = Budgets::new(RATE);
@@ -201,7 +236,7 @@ mod tests {
         assert_eq!(budgets.take("b", at(0), 1), Ok(()), "others have their own");
         assert_eq!(budgets.take("a", at(1), 1), Ok(()));
         assert!(budgets.take("a", at(1), 1).is_err());
-        budgets.give_back(&"a", 1);
+        budgets.give_back(&"a");
         assert_eq!(budgets.take("a", at(1), 1), Ok(()));
     }
 
@@ -213,8 +248,11 @@ mod tests {
         let retry_after = Duration::from_secs(1);
         assert_eq!(budgets.take("a", at(0), 2), Err(Spent { retry_after }));
         assert_eq!(budgets.take("a", at(0), 1), Ok(()));
-        budgets.give_back(&"a", 2);
-        assert_eq!(budgets.take("a", at(0), 2), Ok(()));
+        // What was under way is charged though nothing is left, and is waited for.
+        budgets.charge("a", at(0), 2);
+        let retry_after = Duration::from_secs(3);
+        assert_eq!(budgets.look(&"a", at(0), 1), Err(Spent { retry_after }));
+        assert_eq!(budgets.look(&"a", at(3), 1), Ok(()));
     }
 
     #[test]
@@ -231,57 +269,57 @@ mod tests {
     #[test]
     fn a_network_of_one_customer_has_one_budget() {
         let allowance = Allowance::new(NOES);
-        let asked = |address: String, client: u32| {
-            let address = address.parse().ok();
-            allowance.take(address, client, 1).is_ok()
-        };
+        let took = |address: &str, client: u32| allowance.took(address, &client, at(0));
         let at_once = NOES.per_network.at_once;
         let let_in = (0..at_once + 200)
-            .filter(|number| asked(format!("2001:db8:0:7::{number:x}"), *number))
+            .filter(|number| took(&format!("2001:db8:0:7::{number:x}"), *number))
             .count();
-        assert!(let_in < at_once as usize + 100, "{let_in}");
-        assert!(asked("2001:db8:0:8::1".to_owned(), 1));
+        assert_eq!(let_in, at_once as usize);
+        assert!(took("2001:db8:0:8::1", 1));
         // The same address in another guise.
-        for number in 0..at_once + 200 {
-            asked("192.0.2.1".to_owned(), number);
-        }
-        assert!(!asked("::ffff:192.0.2.1".to_owned(), 1));
-        assert!(asked("::ffff:192.0.2.2".to_owned(), 1));
+        while took("192.0.2.1", 2) {}
+        assert!(!took("::ffff:192.0.2.1", 3));
+        assert!(took("::ffff:192.0.2.2", 3));
     }
 
     #[test]
     fn a_network_whose_client_has_spent_all_loses_nothing_by_that() {
         let allowance = Allowance::new(NOES);
-        let others = |round: u32| format!("198.51.100.{}", round % 250).parse().ok();
-        let spent = (0..NOES.per_client.at_once * 4)
-            .find(|round| allowance.take(others(*round), "x", 1).is_err());
-        assert!(spent.is_some());
+        let took = |address: &str, client: &'static str| allowance.took(address, &client, at(0));
+        let others = (0..NOES.per_client.at_once * 2)
+            .filter(|round| took(&format!("198.51.100.{}", round % 250), "x"))
+            .count();
+        assert_eq!(others, NOES.per_client.at_once as usize);
+        assert!((0..1_000).all(|_| !took("192.0.2.1", "x")));
+        assert!((0..NOES.per_network.at_once).all(|_| took("192.0.2.1", "y")));
+    }
+
+    #[test]
+    fn what_is_given_back_is_there_again() {
+        let allowance = Allowance::new(NOES);
         let address = "192.0.2.1".parse().ok();
-        for _ in 0..NOES.per_network.at_once * 4 {
-            let _spent = allowance.take(address, "x", 1);
+        for _ in 0..NOES.per_client.at_once * 2 {
+            allowance.take(address, "x").unwrap().give_back();
         }
-        let at_once = NOES.per_network.at_once / 2;
-        assert!((0..at_once).all(|_| allowance.take(address, "y", 1).is_ok()));
     }
 
     #[test]
     fn secret_4_who_says_what_is_wrong_from_one_network_leaves_a_way_in_from_all_others() {
         for rates in [NOES, GUESSES] {
             let allowance = Allowance::new(rates);
-            let take = |address: &str| allowance.take(address.parse().ok(), "client", 1).is_ok();
-            while take("192.0.2.1") {}
-            assert!(take("192.0.2.2"));
+            let took = |address: &str| allowance.took(address, &"client", at(0));
+            while took("192.0.2.1") {}
+            assert!(took("192.0.2.2"));
             // What comes back to a network is less than what comes back to a client.
             assert!(rates.per_network.each > rates.per_client.each);
             // Many networks together have what there is of the client, and no more.
-            let asked = rates.per_client.at_once * 3;
-            let among_many = (0..asked)
-                .filter(|round| take(&format!("198.51.{}.{}", round / 250, round % 250)))
+            let rest = rates.per_client.at_once - rates.per_network.at_once - 1;
+            let among_many = (0..rates.per_client.at_once)
+                .filter(|round| took(&format!("198.51.{}.{}", round / 250, round % 250)))
                 .count();
-            assert!(among_many < asked as usize / 2, "{among_many}");
-            assert!(!take("203.0.113.1"));
-            let other = allowance.take("203.0.113.1".parse().ok(), "other", 1);
-            assert!(other.is_ok());
+            assert_eq!(among_many, rest as usize);
+            assert!(!took("203.0.113.1"));
+            assert!(allowance.took("203.0.113.1", &"other", at(0)));
         }
     }
 }

@@ -10,7 +10,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use grantor_keys::{Keyring, PasswordVerifier};
 use thiserror::Error;
@@ -18,8 +18,8 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::allowance::{Allowance, GUESSES, Spent, Taken};
-use crate::{NotHashed, SlowHash, SlowHashLimits};
+use crate::allowance::{Allowance, GUESSES, Spent};
+use crate::{NotHashed, SlowHash, SlowHashLimits, locked};
 
 /// How many proofs are remembered at most.
 const MOST: usize = 10_000;
@@ -141,15 +141,12 @@ impl ChosenSecrets {
         let Undecided { owner, verifiers } = undecided;
         // It is held against each of them.
         let count = u32::try_from(verifiers.len()).unwrap_or(u32::MAX);
-        let guess = Guess {
-            taken: Some(self.wrong.take(from, owner, count)?),
-        };
+        self.wrong.look(from, &owner, count)?;
         let place = Place::take(&self.guesses, owner).ok_or(NotHashed::Crowded)?;
         let chosen = self.clone();
         let proof = self.queue.run(move |memory| {
-            // Both go with the work: a caller that gave up doesn't free what is still in use, and a guess of theirs that
-            // is wrong counts.
-            let (_place, mut guess) = (place, guess);
+            // It goes with the work: a caller that gave up doesn't free what is still in use.
+            let _place = place;
             let found = verifiers.iter().find(|verifier| {
                 verifier
                     .verify(&presented, owner, memory)
@@ -159,7 +156,8 @@ impl ChosenSecrets {
                     })
             });
             let Some(found) = found else {
-                guess.was_wrong();
+                // What proves something is no guess, and what found no turn cost nothing.
+                chosen.wrong.charge(from, &owner, count);
                 return None;
             };
             let digest = chosen.digest(found, owner, &presented);
@@ -168,11 +166,6 @@ impl ChosenSecrets {
         });
         Ok(proof.await?)
     }
-}
-
-fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing under these locks panics half-way: whatever they hold is whole.
-    what.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A proof that is being made, and how many wait for it.
@@ -210,26 +203,6 @@ impl Drop for Part {
             if proof.parts == 0 {
                 all.remove(&self.key);
             }
-        }
-    }
-}
-
-/// What a text costs that is held against verifiers. It comes back, unless the text was wrong: what proves something was no
-/// guess, and what found no turn cost nothing.
-struct Guess {
-    taken: Option<Taken<Uuid>>,
-}
-
-impl Guess {
-    fn was_wrong(&mut self) {
-        self.taken = None;
-    }
-}
-
-impl Drop for Guess {
-    fn drop(&mut self) {
-        if let Some(taken) = self.taken.take() {
-            taken.give_back();
         }
     }
 }
@@ -428,12 +401,17 @@ mod tests {
             assert!(wrong < 200, "guesses have no end");
         }
         assert!(wrong >= 20, "{wrong}");
-        // Whoever proves something has all of it again, however often: the proofs are forgotten between.
+        // However often something is proved: the proofs are forgotten between.
         for _ in 0..2 * wrong {
             *locked(&chosen.proved) = Proved::default();
             let proof = chosen.prove(of(&[&right]), text(SECRET), other).await;
             assert!(matches!(proof, Ok(Some(_))), "{proof:?}");
         }
+        // From where nothing is left, nobody is told that the right one is wrong.
+        *locked(&chosen.proved) = Proved::default();
+        chosen.wrong.charge(guesser, &Uuid::from_u128(9), 1_000);
+        let proof = chosen.prove(of(&[&right]), text(SECRET), guesser).await;
+        assert!(matches!(proof, Err(NotProved::Spent(_))), "{proof:?}");
     }
 
     #[test]

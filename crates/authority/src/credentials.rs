@@ -250,7 +250,7 @@ impl Authority {
         let token = LinkToken::parse(token).ok();
         let token = token.filter(|token| token.tenant() == tenant.uuid());
         let Some(token) = token else {
-            let there = self.tenant_for_anybody(tenant, now).await?;
+            let there = self.tenant_in_turn(tenant, now).await?;
             return Err(there.map_or(NotRedeemed::NoSuchTenant, |_| NotRedeemed::NotGood));
         };
         let _turn = self.link_reads.turn().await?;

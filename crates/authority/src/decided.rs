@@ -59,9 +59,12 @@ impl Authority {
         } else {
             self.directory.fresh(tenant, client, claim.now).await?
         };
-        let decided = self.decided_on(&basis, claim, decide).await?;
-        taken.give_back();
-        Ok(decided)
+        let decided = self.decided_on(&basis, claim, decide).await;
+        // A yes is no no, and what failed of ours isn't one either.
+        if matches!(decided, Ok(_) | Err(Refusal::Failed(_))) {
+            taken.give_back();
+        }
+        decided
     }
 
     /// Takes what confirming a no costs from the budgets of whoever asks. A no that can't be confirmed is none: whoever has
@@ -72,9 +75,7 @@ impl Authority {
     ) -> Result<Taken<(TenantId, String)>, Refusal> {
         // Nobody's id is longer, and a long text is not worth the memory.
         let client = claim.credentials.client_id.chars().take(40).collect();
-        Ok(self
-            .confirmations
-            .take(claim.ip, (claim.tenant, client), 1)?)
+        Ok(self.confirmations.take(claim.ip, (claim.tenant, client))?)
     }
 
     /// The same, on what is loaded anew in any case.

@@ -30,7 +30,8 @@ mod turns;
 mod uses;
 mod writer;
 
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use grantor_domain::authentication::AuthenticationFailure;
@@ -71,8 +72,8 @@ const REVOCATIONS_AT_ONCE: usize = RESERVED_CONNECTIONS as usize - 1;
 /// Whoever has a link, or says so, takes no more connections than leave enough to tokens.
 const LINK_READS_AT_ONCE: usize = 3;
 
-/// Whoever asks for the keys or the metadata of a tenant that isn't in memory takes one of the loads that there are at once.
-const TENANT_READS_AT_ONCE: usize = 1;
+/// Those who ask for the keys or the metadata of a tenant that isn't in memory take a part of the loads that there are at once.
+const TENANT_READS_AT_ONCE: usize = 2;
 
 /// Answers the questions. Cheap to clone.
 #[derive(Clone)]
@@ -323,16 +324,36 @@ impl Authority {
     pub async fn tenant(
         &self,
         id: TenantId,
+        from: Option<IpAddr>,
         now: DateTime<Utc>,
     ) -> Result<grantor_domain::tenant::Tenant, Refusal> {
-        let entry = self.tenant_for_anybody(id, now).await?;
+        let entry = self.tenant_for_anybody(id, from, now).await?;
         let entry = entry.ok_or(Refusal::NoSuchTenant)?;
         Ok(entry.tenant.clone())
     }
 
-    /// What there is of a tenant, for somebody who proves nothing. If it isn't in memory they wait for their turn: whoever makes
-    /// up tenants must not hold up the loads of those who have a token to get.
+    /// What there is of a tenant, for somebody who proves nothing. That there is none is a no like any other, and comes out of
+    /// the same budget of whoever asks.
     pub(crate) async fn tenant_for_anybody(
+        &self,
+        id: TenantId,
+        from: Option<IpAddr>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Arc<TenantEntry>>, Refusal> {
+        if let Some(known) = self.directory.remembered_tenant(id) {
+            return Ok(Some(known));
+        }
+        let taken = self.confirmations.take(from, (id, String::new()))?;
+        let found = self.tenant_in_turn(id, now).await;
+        if !matches!(found, Ok(None)) {
+            taken.give_back();
+        }
+        Ok(found?)
+    }
+
+    /// The same without a budget. If it isn't in memory they wait for their turn: whoever makes up tenants must not hold up the
+    /// loads of those who have a token to get.
+    pub(crate) async fn tenant_in_turn(
         &self,
         id: TenantId,
         now: DateTime<Utc>,
@@ -343,4 +364,9 @@ impl Authority {
         let _turn = self.tenant_reads.turn().await?;
         self.directory.tenant(id, now).await
     }
+}
+
+/// What is under a lock. Nothing panics half-way under those of this crate: whatever they hold is whole.
+pub(crate) fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,6 +8,7 @@ use grantor_protocol::error::ErrorCode;
 use grantor_storage::callers::TokenKey;
 use grantor_storage::{Database, ReadTx, Scope, tokens};
 
+use crate::allowance::Taken;
 use crate::authenticate::{Claim, Known};
 use crate::beat::on_the_beat;
 use crate::decided::Attempt;
@@ -38,12 +39,17 @@ impl Authority {
     async fn revoke_at_once(&self, claim: &Claim, token: String) -> Result<(), Refusal> {
         // Whoever proves nothing here costs as much as any other no does, and has as little of it.
         let is_unproved = !self.is_proved_by_memory(claim);
-        let budget = is_unproved
+        let mut budget = is_unproved
             .then(|| self.budget_for_a_no(claim))
             .transpose()?;
         // Revocation has connections of its own: whatever else is crowded, this goes through.
         let database = self.database.reserved();
-        let known = self.known_by_itself(&database, claim).await?;
+        let known = self.known_by_itself(&database, claim).await;
+        if matches!(known, Err(Refusal::Failed(_))) {
+            // What failed of ours is no no.
+            budget.take().into_iter().for_each(Taken::give_back);
+        }
+        let known = known?;
         let _turn = self.revocations.turn().await?;
         // RFC 7009 §2.2: an invalid token is no error, the purpose is achieved already.
         let located = locate(&token).filter(|located| located.tenant == claim.tenant);

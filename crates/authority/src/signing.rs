@@ -5,6 +5,7 @@ mod make;
 mod rotate;
 mod spares;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -49,12 +50,17 @@ impl Authority {
     /// The keys of a tenant as they are published. The first are made here, and those of an algorithm that a resource
     /// server names: whoever keeps this set then has the key before the first token comes. A tenant that was suspended
     /// before it had any key has none.
-    pub async fn jwks(&self, tenant: TenantId, now: DateTime<Utc>) -> Result<Jwks, Refusal> {
+    pub async fn jwks(
+        &self,
+        tenant: TenantId,
+        from: Option<IpAddr>,
+        now: DateTime<Utc>,
+    ) -> Result<Jwks, Refusal> {
         // Keys are published for twice as long before they sign. So a server that can't follow any more tells no set that
         // lacks one by which others sign already.
         let age = self.jwks_max_age().to_std().unwrap_or_default();
         self.directory.no_older_than(age).await?;
-        let entry = self.tenant_for_anybody(tenant, now).await?;
+        let entry = self.tenant_for_anybody(tenant, from, now).await?;
         let entry = entry.ok_or(Refusal::NoSuchTenant)?;
         let mut keys = published(&entry.keys, now);
         // tenant_2: a suspended tenant takes no change.

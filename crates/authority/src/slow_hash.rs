@@ -2,15 +2,17 @@
 //!
 //! Each takes a core for some 20 ms and 19 MiB, so a flood of them would take all of a machine. So no more run at once
 //! than there are cores, no more wait than are served within a moment, and whoever comes then is told at once to come
-//! again. They run on blocking threads: whoever asks for anything else doesn't wait for them. The memory of one is kept for the
-//! next; what more run at once is given back.
+//! again. They run on blocking threads: whoever asks for anything else doesn't wait for them. The memory of one is wiped and
+//! kept for the next; that of those that run beside it is given back.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use grantor_keys::HashMemory;
 use thiserror::Error;
 use tokio::sync::Semaphore;
+
+use crate::locked;
 
 /// How many wait for each that runs: some half a second of work.
 const WAITING_FOR_EACH: usize = 24;
@@ -100,6 +102,7 @@ impl SlowHash {
             let mut memory = locked(&kept).take().unwrap_or_default();
             let done = work(&mut memory);
             if memory.is_worth_keeping() {
+                memory.wipe();
                 *locked(&kept) = Some(memory);
             }
             done
@@ -107,11 +110,6 @@ impl SlowHash {
         .await
         .map_err(|_| NotHashed::Broken)
     }
-}
-
-fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing under this lock panics half-way: whatever it holds is whole.
-    what.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -164,7 +162,7 @@ mod tests {
                         let now = running.fetch_add(1, Ordering::SeqCst) + 1;
                         most.fetch_max(now, Ordering::SeqCst);
                         begun.send(()).unwrap();
-                        let gate = closed.lock().unwrap_or_else(PoisonError::into_inner);
+                        let gate = locked(&closed);
                         gate.recv().unwrap();
                         running.fetch_sub(1, Ordering::SeqCst);
                     })

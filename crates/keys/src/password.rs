@@ -50,6 +50,11 @@ impl HashMemory {
         self.0.get_mut(..count).unwrap_or_default()
     }
 
+    /// Leaves nothing in it of the last hash: from all of it, a password could be tried out fast.
+    pub fn wipe(&mut self) {
+        self.0.fill(Block::default());
+    }
+
     /// Whether it is no more than a hash takes that is made now: more is not worth keeping.
     pub fn is_worth_keeping(&self) -> bool {
         self.0.len() <= MEMORY_KIB as usize
@@ -365,6 +370,13 @@ mod tests {
         assert_eq!(first.verify(PASSWORD, OWNER, memory), Ok(true));
         assert_eq!(first.verify("another", OWNER, memory), Ok(false));
         assert_eq!(format!("{memory:?}"), "HashMemory(..)");
+        memory.wipe();
+        assert!(
+            memory
+                .0
+                .iter()
+                .all(|block| block.as_ref().iter().all(|word| *word == 0))
+        );
         let memory = &mut HashMemory::default();
         assert_eq!(first.verify(PASSWORD, OWNER, memory), Ok(true));
         assert!(memory.is_worth_keeping());

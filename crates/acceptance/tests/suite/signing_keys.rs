@@ -8,6 +8,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
+use diesel::connection::SimpleConnection as _;
 use grantor_acceptance::{Replica, ServerSettings, World};
 use grantor_authority::Authority;
 use grantor_domain::audit::{Actor, Origin};
@@ -388,6 +389,37 @@ fn tenant_2_keys_of_a_suspended_tenant_wait_and_keep_no_other_from_its_turn() {
 }
 
 #[test]
+fn a_tenant_whose_keys_cannot_be_rotated_keeps_no_other_from_its_turn() {
+    let orders = Orders::new();
+    let world = &orders.world;
+    let globex = world.tenant("Globex");
+    for tenant in [&globex, &orders.tenant] {
+        let url = world.endpoint(&tenant.id, "jwks");
+        world.http.get(&url, &[]).expect(200);
+    }
+    let broken: TenantId = globex.id.parse().unwrap();
+    let mut superuser = world.database.superuser();
+    let hinder = format!(
+        "CREATE FUNCTION grantor.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$; \
+         CREATE TRIGGER refuse BEFORE INSERT ON grantor.signing_keys FOR EACH ROW \
+         WHEN (NEW.tenant_id = '{}') EXECUTE FUNCTION grantor.refuse()",
+        broken.uuid()
+    );
+    superuser.batch_execute(&hinder).unwrap();
+    let hourly = KeySchedule::new(TimeDelta::seconds(300), Some(TimeDelta::hours(1)));
+    let authority = authority(world, hourly, 931);
+    let rotated = || wait_for(authority.rotate_due_signing_keys(world.now())).unwrap();
+    world.advance(TimeDelta::hours(2));
+    // Of the platform's and of Acme's: two each.
+    assert_eq!(rotated(), 4);
+    assert_eq!(rotated(), 0);
+    superuser
+        .batch_execute("DROP TRIGGER refuse ON grantor.signing_keys")
+        .unwrap();
+    assert_eq!(rotated(), 2);
+}
+
+#[test]
 fn secret_2_spare_keys_are_sealed_and_sealed_anew_with_everything_else() {
     let orders = of_each_algorithm();
     let world = &orders.world;
@@ -418,7 +450,7 @@ fn secret_2_spare_keys_are_sealed_and_sealed_anew_with_everything_else() {
     // One is taken by who has the new key alone.
     let with_new = authority_with(world, alone, KeySchedule::default(), 941);
     let tenant: TenantId = orders.tenant.id.parse().unwrap();
-    let made = wait_for(with_new.jwks(tenant, world.now() + TimeDelta::seconds(5)))
+    let made = wait_for(with_new.jwks(tenant, None, world.now() + TimeDelta::seconds(5)))
         .ok()
         .unwrap();
     assert!(made.keys.iter().any(|key| key.alg == Algorithm::Rs256));
@@ -467,7 +499,7 @@ fn a_server_fills_the_stock_by_itself_and_again_when_one_was_taken() {
         });
         until("the stock is filled", full);
         // In the server that keeps it, and so it hears of it.
-        let taken = wait_for(foundation.authority.jwks(tenant, world.now()))
+        let taken = wait_for(foundation.authority.jwks(tenant, None, world.now()))
             .ok()
             .unwrap();
         assert!(taken.keys.iter().any(|key| key.alg == Algorithm::Rs256));

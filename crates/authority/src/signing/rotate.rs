@@ -1,5 +1,7 @@
 //! Rotation: the next key of each line, by command or when its time has come.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use grantor_domain::audit::{Actor, Origin};
 use grantor_domain::ids::TenantId;
@@ -49,12 +51,17 @@ impl Authority {
             return Ok(0);
         };
         let mut count = 0;
+        let mut failed = HashSet::new();
         loop {
-            let due = signing_keys::tenants_due(&self.database, made_until, PAGE).await?;
+            // Those that failed are still due, each by some keys, and must leave room for the others.
+            let room = i64::try_from(failed.len() * Algorithm::ALL.len()).unwrap_or(PAGE);
+            let mut due =
+                signing_keys::tenants_due(&self.database, made_until, PAGE + room).await?;
+            due.retain(|tenant| !failed.contains(tenant));
             if !due.is_empty() {
                 self.keep_spare_keys(now).await?;
             }
-            let mut made = 0;
+            let (mut made, failed_before) = (0, failed.len());
             for tenant in due {
                 let origin = Origin::without_request(Actor::Server);
                 match self
@@ -67,18 +74,16 @@ impl Authority {
                         Refusal::Failed(Failure::Storage(StorageError::Suspended { .. }))
                         | Refusal::NoSuchTenant,
                     ) => {}
-                    Err(Refusal::Failed(failure)) if failure.is_unavailable() => {
-                        return Err(failure);
-                    }
-                    // It concerns this tenant alone, and the others' turn comes all the same.
+                    // It may concern this tenant alone, and the others' turn comes all the same.
                     Err(failure) => {
                         log::error!("the keys of {tenant} could not be rotated: {failure}");
+                        failed.insert(tenant);
                     }
                 }
             }
             count += made;
-            // What is due still lacks a spare key, and comes with the next time.
-            if made == 0 {
+            // What is due still failed, or lacks a spare key, and comes with the next time.
+            if made == 0 && failed.len() == failed_before {
                 return Ok(count);
             }
         }
@@ -117,9 +122,11 @@ impl Authority {
                 Ok(Change::made(keys, events))
             })
             .await;
-        self.signing.spares.ask_for_more();
         let keys = match rotated {
-            Ok(keys) => keys,
+            Ok(keys) => {
+                self.signing.spares.ask_for_more();
+                keys
+            }
             Err(failure) if is_taken(&failure) => {
                 let mut keys = self.all_keys(tenant).await?;
                 keys.retain(|key| names.contains(&key.times().name));

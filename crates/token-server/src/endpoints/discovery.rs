@@ -4,6 +4,7 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use grantor_protocol::error::OAuthError;
 use grantor_protocol::metadata::ServerMetadata;
+use grantor_server_kit::CallerAddress;
 
 use crate::TokenService;
 use crate::answer::Oops;
@@ -41,7 +42,11 @@ pub async fn oauth(
 async fn metadata(service: &TokenService, request: &HttpRequest) -> Result<HttpResponse, Oops> {
     let tenant = service
         .authority
-        .tenant(tenant(request)?, service.now())
+        .tenant(
+            tenant(request)?,
+            Some(CallerAddress::of(request).0),
+            service.now(),
+        )
         .await?;
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, format!("public, max-age={MAX_AGE_SECONDS}")))

@@ -3,6 +3,7 @@
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use grantor_protocol::error::OAuthError;
+use grantor_server_kit::CallerAddress;
 
 use crate::TokenService;
 use crate::answer::Oops;
@@ -21,7 +22,11 @@ pub async fn jwks(
 ) -> Result<HttpResponse, Oops> {
     let keys = service
         .authority
-        .jwks(tenant(&request)?, service.now())
+        .jwks(
+            tenant(&request)?,
+            Some(CallerAddress::of(&request).0),
+            service.now(),
+        )
         .await?;
     // A tenant that was suspended before it had any key has its first once it is back: nobody may keep the empty set.
     let kept = if keys.keys.is_empty() {
