@@ -4,5 +4,8 @@ CREATE FUNCTION current_epoch() RETURNS bigint
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN (SELECT epoch FROM installation);
 
--- Those that there are, and those that servers of the release before make, are of the epoch of their time.
+-- Those that there are, and those that servers of the release before make, are of the epoch of their time. Forced row-level
+-- security holds the owner too.
+ALTER TABLE installation NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE credential_links ADD COLUMN epoch bigint NOT NULL DEFAULT current_epoch();
+ALTER TABLE installation FORCE ROW LEVEL SECURITY;

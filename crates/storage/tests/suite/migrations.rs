@@ -2,6 +2,7 @@
 
 use std::sync::Barrier;
 
+use chrono::TimeDelta;
 use diesel::connection::SimpleConnection as _;
 use grantor_domain::ids::{ClientId, RoleAssignmentId};
 use grantor_domain::member::{MemberSettings, NewMember};
@@ -12,7 +13,7 @@ use grantor_storage::role_assignments::{self, Holder};
 use grantor_storage::{Change, Scope, clients, members, migrate, suspensions};
 use grantor_test_support::{TestDatabase, builders};
 
-use crate::support::{Fixture, texts};
+use crate::support::{Fixture, now, texts};
 
 /// All that the catalogue says of the two schemas, line by line.
 const DUMP: &str = "\
@@ -194,6 +195,24 @@ fn who_reads_for_long_is_waited_for_and_nobody_waits_for_those_who_wait() {
     });
     let taken_back = taken_back.unwrap().unwrap();
     assert_eq!(migrate::up(&url).unwrap().first(), Some(&taken_back));
+}
+
+#[test]
+fn a_link_of_before_is_of_the_epoch_of_its_time() {
+    let fixture = Fixture::new();
+    let url = fixture.test.owner_url();
+    let back = || migrate::down(&url).unwrap().unwrap();
+    while !back().starts_with("00000000000038") {}
+    fixture.superuser_runs(&format!(
+        "INSERT INTO grantor.credential_links (tenant_id, member_id, id, purpose, token_hash, address, created_at) \
+         VALUES ('{}', gen_random_uuid(), grantor.uuid_floor('{}'), 'invitation', '', '', now())",
+        fixture.home.id.uuid(),
+        (now() + TimeDelta::hours(1)).to_rfc3339()
+    ));
+    migrate::up(&url).unwrap();
+    let of_it = "SELECT count(*) FROM grantor.credential_links \
+         WHERE epoch = (SELECT epoch FROM grantor.installation)";
+    assert_eq!(fixture.number(of_it), 1);
 }
 
 #[test]
