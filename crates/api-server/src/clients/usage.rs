@@ -60,7 +60,7 @@ pub struct FailureWindow {
 }
 
 /// The failed attempts of a client. Those beyond what one network, or all together, may have refused in a while are answered
-/// 429, without being looked at, and are not counted.
+/// 429, which is no refusal, and are not counted.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ClientFailures)]
 pub struct FailuresOutput {
