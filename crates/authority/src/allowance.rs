@@ -86,15 +86,27 @@ impl<C: Eq + Hash + Clone> Allowance<C> {
 
     /// Takes one from the budgets of an address and of a client.
     pub(crate) fn take(&self, address: Option<IpAddr>, client: C) -> Result<Taken<C>, Spent> {
-        let now = self.begun.elapsed();
         let network = address.map(network);
-        self.look_at(network, &client, 1, now)?;
-        self.charge_at(network, &client, 1, now);
+        self.take_at(network, &client, self.begun.elapsed())?;
         Ok(Taken {
             allowance: self.clone(),
             network,
             client,
         })
+    }
+
+    /// Under both locks at once: of many at the same time none takes what another has just taken.
+    fn take_at(&self, network: Option<IpAddr>, client: &C, now: Duration) -> Result<(), Spent> {
+        let (mut networks, mut clients) = (locked(&self.networks), locked(&self.clients));
+        if let Some(network) = network {
+            networks.look(&network, now, 1)?;
+        }
+        clients.look(client, now, 1)?;
+        if let Some(network) = network {
+            networks.charge(network, now, 1);
+        }
+        clients.charge(client.clone(), now, 1);
+        Ok(())
     }
 
     /// Whether so many are left. Whoever is told so and comes at the same time as others may together take some more.
@@ -104,30 +116,18 @@ impl<C: Eq + Hash + Clone> Allowance<C> {
         client: &C,
         count: u32,
     ) -> Result<(), Spent> {
-        self.look_at(address.map(network), client, count, self.begun.elapsed())
-    }
-
-    /// Takes so many, whether they are left or not.
-    pub(crate) fn charge(&self, address: Option<IpAddr>, client: &C, count: u32) {
-        self.charge_at(address.map(network), client, count, self.begun.elapsed());
-    }
-
-    fn look_at(
-        &self,
-        network: Option<IpAddr>,
-        client: &C,
-        count: u32,
-        now: Duration,
-    ) -> Result<(), Spent> {
-        if let Some(network) = network {
-            locked(&self.networks).look(&network, now, count)?;
+        let now = self.begun.elapsed();
+        if let Some(address) = address {
+            locked(&self.networks).look(&network(address), now, count)?;
         }
         locked(&self.clients).look(client, now, count)
     }
 
-    fn charge_at(&self, network: Option<IpAddr>, client: &C, count: u32, now: Duration) {
-        if let Some(network) = network {
-            locked(&self.networks).charge(network, now, count);
+    /// Takes so many, whether they are left or not.
+    pub(crate) fn charge(&self, address: Option<IpAddr>, client: &C, count: u32) {
+        let now = self.begun.elapsed();
+        if let Some(address) = address {
+            locked(&self.networks).charge(network(address), now, count);
         }
         locked(&self.clients).charge(client.clone(), now, count);
     }
@@ -217,11 +217,7 @@ mod tests {
         /// Takes one at a time of the test's; whether it was there.
         fn took(&self, address: &str, client: &C, now: Duration) -> bool {
             let network = address.parse().ok().map(network);
-            let is_left = self.look_at(network, client, 1, now).is_ok();
-            if is_left {
-                self.charge_at(network, client, 1, now);
-            }
-            is_left
+            self.take_at(network, client, now).is_ok()
         }
     }
 

@@ -10,12 +10,14 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
+
+use crate::locked;
 
 /// How questions are answered.
 pub(crate) trait Batch: Send + Sync + 'static {
@@ -123,8 +125,7 @@ impl<B: Batch> Coalescer<B> {
 
 impl<B: Batch> Shared<B> {
     fn queue(&self, question: Waiting<B>) -> Result<(), Unanswered<B::Error>> {
-        // Nothing under this lock panics half-way: whatever it holds is whole.
-        let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut arrivals = locked(&self.arrivals);
         let open = arrivals.take().filter(|arrivals| !arrivals.is_closed());
         let open = match open {
             Some(open) => open,

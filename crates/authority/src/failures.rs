@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use grantor_domain::authentication::AuthenticationFailure;
@@ -14,7 +14,7 @@ use grantor_domain::ids::{ClientId, TenantId};
 use grantor_storage::failures::{self, Failed};
 use grantor_storage::{Database, StorageError};
 
-use crate::Refusal;
+use crate::{Refusal, locked};
 
 /// How many clients, kinds and minutes are remembered between two writings.
 const MOST: usize = 10_000;
@@ -132,8 +132,7 @@ impl Failures {
     }
 
     fn noted(&self) -> MutexGuard<'_, HashMap<Key, u64>> {
-        // Nothing under this lock panics half-way: whatever it holds is whole.
-        self.0.noted.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0.noted)
     }
 }
 

@@ -15,7 +15,8 @@ use crate::{Authority, PresentedCredentials, Refusal};
 impl Authority {
     /// Introspects a token of any tenant for a client of the platform tenant that a platform-wide resource server
     /// names. What it is told ends at its own resource servers: of another audience of the token, which may be a
-    /// tenant's private one, it learns nothing (`tenant_1`).
+    /// tenant's private one, it learns nothing (`tenant_1`). A token that is not good, and one that this client may
+    /// not ask about, are told alike: `None`.
     pub async fn introspect_platform_wide(
         &self,
         credentials: PresentedCredentials,

@@ -72,7 +72,8 @@ const REVOCATIONS_AT_ONCE: usize = RESERVED_CONNECTIONS as usize - 1;
 /// Whoever has a link, or says so, takes no more connections than leave enough to tokens.
 const LINK_READS_AT_ONCE: usize = 3;
 
-/// Those who ask for the keys or the metadata of a tenant that isn't in memory take a part of the loads that there are at once.
+/// Those who ask for the keys or the metadata of a tenant that isn't in memory take a part of the loads that there are at
+/// once.
 const TENANT_READS_AT_ONCE: usize = 2;
 
 /// Answers the questions. Cheap to clone.
@@ -351,8 +352,8 @@ impl Authority {
         Ok(found?)
     }
 
-    /// The same without a budget. If it isn't in memory they wait for their turn: whoever makes up tenants must not hold up the
-    /// loads of those who have a token to get.
+    /// The same without a budget. If it isn't in memory they wait for their turn: whoever makes up tenants must not hold up
+    /// the loads of those who have a token to get.
     pub(crate) async fn tenant_in_turn(
         &self,
         id: TenantId,

@@ -8,7 +8,7 @@ mod live;
 mod pace;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use chrono::{DateTime, Utc};
 use grantor_domain::ids::{ClientId, TenantId};
@@ -18,7 +18,7 @@ use grantor_storage::{Database, ReadTx, Scope, StorageError, client_limits};
 use thiserror::Error;
 
 use crate::authenticate::Known;
-use crate::{Authority, Refusal};
+use crate::{Authority, Refusal, locked};
 use live::{Live, Room};
 use pace::{Pace, Taken};
 
@@ -121,14 +121,13 @@ impl Drop for Admitted {
 
 impl Account {
     fn used(&self) -> MutexGuard<'_, Used> {
-        // Nothing under this lock panics half-way: whatever it holds is whole.
-        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.used)
     }
 }
 
 impl Limits {
     fn account(&self, key: Key) -> Arc<Account> {
-        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accounts = locked(&self.0);
         if let Some(known) = accounts.younger.get(&key) {
             return known.clone();
         }

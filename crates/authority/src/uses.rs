@@ -3,13 +3,15 @@
 //! No decision rests on it, so it costs no request a write, and what is lost with a server is a few seconds of it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use chrono::{DateTime, Utc};
 use grantor_domain::ids::{ClientId, TenantId};
 use grantor_storage::last_uses::{self, Use};
 use grantor_storage::{Database, StorageError};
 use uuid::Uuid;
+
+use crate::locked;
 
 /// How many subjects are remembered between two writings.
 const MOST: usize = 10_000;
@@ -68,8 +70,7 @@ impl Uses {
     }
 
     fn noted(&self) -> MutexGuard<'_, Noted> {
-        // Nothing under this lock panics half-way: whatever it holds is whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 }
 

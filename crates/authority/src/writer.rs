@@ -5,16 +5,16 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use grantor_storage::feed_since::Since;
 use grantor_storage::token_writing::{self, ProposedToken};
 use grantor_storage::user_agents::{self, UserAgent};
 use grantor_storage::{Database, StorageError};
 
-use crate::Failure;
 use crate::coalesce::{Batch, Coalescer, Limits, Unanswered};
 use crate::directory::Directory;
+use crate::{Failure, locked};
 
 /// What became of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +99,7 @@ struct Programs(Mutex<HashSet<UserAgent>>);
 impl Programs {
     /// Those that these tokens need and that are not known to be on record.
     fn missing(&self, proposed: &[Arc<ProposedToken>]) -> Vec<UserAgent> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = locked(&self.0);
         let named = proposed.iter().filter_map(|each| each.user_agent.as_ref());
         let missing = named.filter(|name| !known.contains(name));
         missing.cloned().collect()
@@ -111,7 +111,7 @@ impl Programs {
         if names.is_empty() && !begins_anew {
             return;
         }
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = locked(&self.0);
         // It may have come from a backup, which lacks what was put on record after it.
         if begins_anew {
             known.clear();

@@ -216,23 +216,18 @@ mod tests {
     const OWNER: Uuid = Uuid::from_u128(7);
     const PASSWORD: &str = "correct horse battery staple";
 
+    fn fresh() -> HashMemory {
+        HashMemory::default()
+    }
+
     fn verifier() -> PasswordVerifier {
-        PasswordVerifier::hash(
-            PASSWORD,
-            OWNER,
-            &CountingEntropy::default(),
-            &mut HashMemory::default(),
-        )
-        .unwrap()
+        PasswordVerifier::hash(PASSWORD, OWNER, &CountingEntropy::default(), &mut fresh()).unwrap()
     }
 
     #[test]
     fn the_password_verifies_and_no_other_text_does() {
         let verifier = verifier();
-        assert_eq!(
-            verifier.verify(PASSWORD, OWNER, &mut HashMemory::default()),
-            Ok(true)
-        );
+        assert_eq!(verifier.verify(PASSWORD, OWNER, &mut fresh()), Ok(true));
         for wrong in [
             "",
             &PASSWORD[1..],
@@ -240,7 +235,7 @@ mod tests {
             &format!("{PASSWORD} "),
         ] {
             assert_eq!(
-                verifier.verify(wrong, OWNER, &mut HashMemory::default()),
+                verifier.verify(wrong, OWNER, &mut fresh()),
                 Ok(false),
                 "{wrong}"
             );
@@ -249,13 +244,8 @@ mod tests {
 
     #[test]
     fn what_was_stored_still_verifies_and_says_how_it_was_made() {
-        let made = PasswordVerifier::hash(
-            PASSWORD,
-            OWNER,
-            &ConstantEntropy::new(1),
-            &mut HashMemory::default(),
-        )
-        .unwrap();
+        let made = PasswordVerifier::hash(PASSWORD, OWNER, &ConstantEntropy::new(1), &mut fresh())
+            .unwrap();
         assert!(
             made.as_str()
                 .starts_with("p1$argon2id$v=19$m=19456,t=2,p=1$AQEBAQEBAQEBAQEBAQEBAQ$"),
@@ -263,26 +253,22 @@ mod tests {
             made.as_str()
         );
         let stored = PasswordVerifier::from_stored(made.as_str().to_owned());
-        assert_eq!(
-            stored.verify(PASSWORD, OWNER, &mut HashMemory::default()),
-            Ok(true)
-        );
+        assert_eq!(stored.verify(PASSWORD, OWNER, &mut fresh()), Ok(true));
         assert!(!stored.is_dated());
     }
 
     #[test]
     fn two_salts_make_two_verifiers_of_one_password() {
         let entropy = CountingEntropy::default();
-        let [one, two] = [(); 2].map(|()| {
-            PasswordVerifier::hash(PASSWORD, OWNER, &entropy, &mut HashMemory::default()).unwrap()
-        });
+        let [one, two] = [(); 2]
+            .map(|()| PasswordVerifier::hash(PASSWORD, OWNER, &entropy, &mut fresh()).unwrap());
         assert_ne!(one.as_str(), two.as_str());
     }
 
     #[test]
     fn a_verifier_moved_to_another_owner_verifies_nothing() {
         assert_eq!(
-            verifier().verify(PASSWORD, Uuid::from_u128(8), &mut HashMemory::default()),
+            verifier().verify(PASSWORD, Uuid::from_u128(8), &mut fresh()),
             Ok(false)
         );
     }
@@ -290,23 +276,11 @@ mod tests {
     #[test]
     fn one_made_with_other_parameters_verifies_and_is_dated() {
         for (memory, passes) in [(64, 1), (MEMORY_KIB, 1), (MEMORY_KIB + 8, PASSES)] {
-            let other = PasswordVerifier::with(
-                PASSWORD,
-                OWNER,
-                &[1; 16],
-                memory,
-                passes,
-                &mut HashMemory::default(),
-            )
-            .unwrap();
-            assert_eq!(
-                other.verify(PASSWORD, OWNER, &mut HashMemory::default()),
-                Ok(true)
-            );
-            assert_eq!(
-                other.verify("another", OWNER, &mut HashMemory::default()),
-                Ok(false)
-            );
+            let other =
+                PasswordVerifier::with(PASSWORD, OWNER, &[1; 16], memory, passes, &mut fresh())
+                    .unwrap();
+            assert_eq!(other.verify(PASSWORD, OWNER, &mut fresh()), Ok(true));
+            assert_eq!(other.verify("another", OWNER, &mut fresh()), Ok(false));
             assert!(other.is_dated());
         }
     }
@@ -333,7 +307,7 @@ mod tests {
         ] {
             let verifier = PasswordVerifier::from_stored(stored.clone());
             assert_eq!(
-                verifier.verify(PASSWORD, OWNER, &mut HashMemory::default()),
+                verifier.verify(PASSWORD, OWNER, &mut fresh()),
                 Err(UnknownPasswordVerifier),
                 "{stored}"
             );
@@ -344,20 +318,15 @@ mod tests {
     #[test]
     fn without_randomness_there_is_no_verifier() {
         assert_eq!(
-            PasswordVerifier::hash(
-                PASSWORD,
-                OWNER,
-                &BrokenEntropy::default(),
-                &mut HashMemory::default()
-            )
-            .unwrap_err(),
+            PasswordVerifier::hash(PASSWORD, OWNER, &BrokenEntropy::default(), &mut fresh())
+                .unwrap_err(),
             PasswordHashError::Entropy(EntropyError)
         );
     }
 
     #[test]
     fn whatever_a_memory_was_used_for_before_the_hash_is_the_same() {
-        let memory = &mut HashMemory::default();
+        let memory = &mut fresh();
         let made = |memory: &mut HashMemory| {
             PasswordVerifier::hash(PASSWORD, OWNER, &ConstantEntropy::new(1), memory).unwrap()
         };
@@ -377,14 +346,14 @@ mod tests {
                 .iter()
                 .all(|block| block.as_ref().iter().all(|word| *word == 0))
         );
-        let memory = &mut HashMemory::default();
+        let memory = &mut fresh();
         assert_eq!(first.verify(PASSWORD, OWNER, memory), Ok(true));
         assert!(memory.is_worth_keeping());
     }
 
     #[test]
     fn nobody_costs_a_hash_and_debug_prints_nothing_of_it() {
-        PasswordVerifier::verify_nobody(PASSWORD, OWNER, &mut HashMemory::default());
+        PasswordVerifier::verify_nobody(PASSWORD, OWNER, &mut fresh());
         assert_eq!(format!("{:?}", verifier()), "PasswordVerifier(..)");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use grantor_domain::client::Client;
@@ -18,6 +18,8 @@ use grantor_storage::{
     Database, ReadTx, Scope, StorageError, client_secrets, clients, enablements, quotas,
     resource_servers, settings, tenants,
 };
+
+use crate::locked;
 
 /// A tenant, with what all its clients share.
 pub(crate) struct TenantEntry {
@@ -50,8 +52,7 @@ impl TenantEntry {
         kid: &str,
         unseal: impl FnOnce() -> Result<SigningKey, E>,
     ) -> Result<Arc<SigningKey>, E> {
-        // Nothing under this lock panics half-way: whatever it holds is whole.
-        let mut unsealed = self.unsealed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unsealed = locked(&self.unsealed);
         if let Some(known) = unsealed.get(kid) {
             return Ok(known.clone());
         }

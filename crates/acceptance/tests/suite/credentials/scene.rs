@@ -15,6 +15,7 @@ use grantor_domain::ids::{MemberId, TenantId};
 use grantor_domain::member::{MemberSettings, NewMember};
 use grantor_domain::settings::TenantSettings;
 use grantor_domain::text::{EmailAddress, PersonName};
+use grantor_keys::{HashMemory, PasswordVerifier};
 use grantor_storage::{
     Change, ChangeTx, Database, DatabaseOptions, ReadTx, Scope, StorageError, authenticators,
     members, settings, suspensions, tenants,
@@ -190,21 +191,15 @@ impl Office {
     /// Whether this is the member's password, as what is kept of it says.
     pub fn is_password(&self, member: MemberId, password: &str) -> bool {
         let verifier = self.verifier(member);
-        verifier.is_some_and(|kept| {
-            kept.verify(
-                password,
-                member.uuid(),
-                &mut grantor_keys::HashMemory::default(),
-            )
-            .unwrap()
-        })
+        let memory = &mut HashMemory::default();
+        verifier.is_some_and(|kept| kept.verify(password, member.uuid(), memory).unwrap())
     }
 
     pub fn has_password(&self, member: MemberId) -> bool {
         self.verifier(member).is_some()
     }
 
-    fn verifier(&self, member: MemberId) -> Option<grantor_keys::PasswordVerifier> {
+    fn verifier(&self, member: MemberId) -> Option<PasswordVerifier> {
         let tenant = self.id;
         let found: Result<_, StorageError> = wait_for(
             self.database()
